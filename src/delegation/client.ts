@@ -1,0 +1,67 @@
+/**
+ * Token exchange over HTTP: client authentication (RFC 6749, RFC 7523) through oauth4webapi, a deadline from Envoy's, and
+ * the verdict on what came back. One operation, one exchange: nothing is kept and nothing is shared.
+ */
+import * as oauth from 'oauth4webapi';
+import type { Fetch } from '../http-client.ts';
+import { deny, type Result } from '../result.ts';
+import type { Principal } from '../token/principal.ts';
+import type { Delegate, Delegation, DelegationRequest } from './delegation.ts';
+import { type ExchangeRules, exchangeParameters, GRANT_TYPE, issuedToken, judge } from './exchange.ts';
+
+export interface ExchangeOptions {
+  /** Metadata of the authorization server; throws while it cannot be had. */
+  readonly metadata: () => Promise<oauth.AuthorizationServer>;
+  readonly clientId: string;
+  readonly clientAuthentication: oauth.ClientAuth;
+  readonly fetch: Fetch;
+  /** Signature and registered claims of what came back, by the keys of the same server. */
+  readonly verify: (token: string) => Promise<Result<Principal>>;
+  readonly rules: ExchangeRules;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Plain http is for an authorization server on this very host. */
+  readonly allowHttp: boolean;
+}
+
+/** Errors of the token endpoint (RFC 6749 section 5.2, RFC 8693 section 2.2.2) that say no to this caller or target. */
+const REFUSALS = new Set(['invalid_grant', 'invalid_target', 'invalid_scope', 'invalid_request', 'access_denied']);
+
+export function createExchange(options: ExchangeOptions): Delegate {
+  const { rules, now } = options;
+
+  return async function exchange(request: DelegationRequest): Promise<Result<Delegation>> {
+    const remainingMs = request.deadlineMs - now();
+    if (remainingMs < 1) return deny({ reason: 'exchange_timeout' });
+    const signal = AbortSignal.timeout(Math.ceil(remainingMs));
+    try {
+      const response = await ask(request, signal);
+      if (!response.ok) return response;
+      const token = issuedToken(response.value, request);
+      if (!token.ok) return token;
+      const issued = await options.verify(token.value);
+      if (!issued.ok) return deny({ reason: 'exchange_invalid', cause: issued.denial.reason });
+      return judge(token.value, issued.value, request, rules, now());
+    } catch (cause) {
+      return deny({ reason: signal.aborted ? 'exchange_timeout' : 'exchange_unavailable', cause });
+    }
+  };
+
+  async function ask(request: DelegationRequest, signal: AbortSignal): Promise<Result<unknown>> {
+    const server = await options.metadata();
+    const response = await oauth.genericTokenEndpointRequest(
+      server,
+      { client_id: options.clientId },
+      options.clientAuthentication,
+      GRANT_TYPE,
+      exchangeParameters(request),
+      { signal, [oauth.customFetch]: options.fetch as never, [oauth.allowInsecureRequests]: options.allowHttp },
+    );
+    const body: unknown = await response.json().catch(() => null);
+    if (response.status === 200) return { ok: true, value: body };
+    const error = (body as { error?: unknown } | null)?.error;
+    const code = typeof error === 'string' && /^[a-z_]{1,64}$/.test(error) ? error : 'none';
+    const cause = `the token endpoint answered ${response.status}, error ${code}`;
+    return deny({ reason: response.status < 500 && REFUSALS.has(code) ? 'exchange_refused' : 'exchange_unavailable', cause });
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * The gRPC server that Envoy asks: Authorization.Check and the standard health service.
+ * Here is the single catch: whatever goes wrong, Envoy gets a denied response.
+ */
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import {
+  type GrpcObject,
+  loadPackageDefinition,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { HealthImplementation } from 'grpc-health-check';
+import type { Verdict } from '../check.ts';
+import type { CheckRequest } from '../gen/envoy/service/auth/v3/CheckRequest.ts';
+import type { CheckResponseInput } from '../gen/envoy/service/auth/v3/CheckResponse.ts';
+import type { ProtoGrpcType } from '../gen/external_auth.ts';
+import type { HttpFacts } from '../http.ts';
+import { type DecisionRecord, decisionRecord } from '../record.ts';
+import type { Denial } from '../verdict.ts';
+import { toHttpFacts } from './request.ts';
+import { toCheckResponse } from './response.ts';
+
+export interface ServerOptions {
+  /** `host:port` or `unix:///path`. */
+  readonly listen: string;
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer; readonly clientCa: Buffer } | null;
+  readonly maxMessageBytes: number;
+  readonly maxConcurrentStreams: number;
+  /** Checks under way at once; what exceeds it is refused as overloaded. */
+  readonly maxInFlight: number;
+  /** Left of Envoy's deadline for the way back. */
+  readonly deadlineReserveMs: number;
+  readonly check: (http: HttpFacts, deadlineMs: number) => Promise<Verdict>;
+  /** The verdict for a Check that `check` is not to see. */
+  readonly refuse: (http: HttpFacts | null, denial: Denial) => Verdict;
+  /** Called once for each Check, after it was answered; `late` when Envoy no longer waited. */
+  readonly observe: (verdict: Verdict, record: DecisionRecord, elapsedMs: number, late: boolean) => void;
+  readonly onInFlight?: (count: number) => void;
+}
+
+export interface CheckServer {
+  /** What clients connect to. */
+  readonly target: string;
+  /** Health says NOT_SERVING for `delayMs`, then no new calls are taken; at `limitMs` after that it stops regardless. */
+  readonly drain: (delayMs: number, limitMs: number) => Promise<void>;
+}
+
+const PROTO_ROOT = fileURLToPath(new URL('../../proto', import.meta.url));
+/** Used where Envoy sets no deadline at all. */
+const DEFAULT_DEADLINE_MS = 10_000;
+
+/** The Authorization service as grpc-js wants it, of our own proto files. */
+export function loadAuthorization(): ProtoGrpcType['envoy']['service']['auth']['v3']['Authorization'] {
+  const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
+    includeDirs: [PROTO_ROOT],
+    keepCase: true,
+    longs: Number,
+  });
+  const root = loadPackageDefinition(definition) as GrpcObject & ProtoGrpcType;
+  return root.envoy.service.auth.v3.Authorization;
+}
+
+export async function startServer(options: ServerOptions): Promise<CheckServer> {
+  const server = new Server({
+    'grpc.max_receive_message_length': options.maxMessageBytes,
+    'grpc.max_concurrent_streams': options.maxConcurrentStreams,
+  });
+  const health = new HealthImplementation({ '': 'SERVING', 'envoy.service.auth.v3.Authorization': 'SERVING' });
+  health.addToServer(server);
+  server.addService(loadAuthorization().service, { Check: checkHandler(options) });
+  const target = await bind(server, options);
+
+  async function drain(delayMs: number, limitMs: number): Promise<void> {
+    health.setStatus('', 'NOT_SERVING');
+    health.setStatus('envoy.service.auth.v3.Authorization', 'NOT_SERVING');
+    await setTimeoutAsync(delayMs);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        server.forceShutdown();
+        resolve();
+      }, limitMs);
+      server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  return { target, drain };
+}
+
+async function bind(server: Server, { listen, tls }: ServerOptions): Promise<string> {
+  const credentials =
+    tls === null
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(tls.clientCa, [{ cert_chain: tls.cert, private_key: tls.key }], true);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(listen, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+  });
+  return listen.startsWith('unix:') ? listen : listen.replace(/:\d+$/, `:${port}`);
+}
+
+type Call = ServerUnaryCall<CheckRequest, CheckResponseInput>;
+
+function checkHandler(options: ServerOptions): (call: Call, respond: sendUnaryData<CheckResponseInput>) => void {
+  const { check, refuse, observe, onInFlight } = options;
+  let inFlight = 0;
+
+  async function judge(call: Call): Promise<Verdict> {
+    let http: HttpFacts | null = null;
+    try {
+      http = toHttpFacts(call.request, call.metadata, Date.now());
+      if (http === null) return refuse(null, { reason: 'request_invalid' });
+      if (inFlight > options.maxInFlight) return refuse(http, { reason: 'overloaded' });
+      return await check(http, deadlineOf(call) - options.deadlineReserveMs);
+    } catch (cause) {
+      return refuse(http, { reason: 'internal_error', cause });
+    }
+  }
+
+  return async function Check(call, respond) {
+    const start = performance.now();
+    onInFlight?.(++inFlight);
+    const verdict = await judge(call);
+    const record = decisionRecord(verdict);
+    // After a cancellation Envoy has answered by itself, with a refusal: nothing went on.
+    const late = call.cancelled;
+    respond(null, toCheckResponse(verdict, record));
+    onInFlight?.(--inFlight);
+    observe(verdict, record, performance.now() - start, late);
+  };
+}
+
+/** Epoch milliseconds. */
+function deadlineOf(call: Call): number {
+  const deadline = call.getDeadline();
+  const at = deadline instanceof Date ? deadline.getTime() : deadline;
+  return Number.isFinite(at) ? at : Date.now() + DEFAULT_DEADLINE_MS;
+}

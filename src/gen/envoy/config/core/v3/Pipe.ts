@@ -1,0 +1,10 @@
+// Original file: proto/envoy/config/core/v3/address.proto
+
+
+export interface PipeInput {
+  'path'?: (string);
+}
+
+export interface Pipe {
+  'path'?: (string);
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env node
+/** The command line: `serve --config FILE` and `config check FILE`. Arguments, signals and exit codes; nothing else. */
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { type App, startApp } from './app.ts';
+import { type Config, ConfigError, parseConfig } from './config.ts';
+import { createLog } from './telemetry/log.ts';
+import { describeCause } from './telemetry/redact.ts';
+import { VERSION } from './version.ts';
+
+const USAGE = `mcp-ext-authz ${VERSION}: an Envoy external-authorization sidecar for MCP servers
+
+  mcp-ext-authz serve --config FILE    answer Envoy's Checks until SIGTERM; SIGHUP reads FILE again
+  mcp-ext-authz config check FILE      say what is wrong with a configuration, or that nothing is
+  mcp-ext-authz --version
+`;
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+const log = createLog(process.stderr);
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { config: { type: 'string', short: 'c' }, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
+  });
+  if (values.version) return say(`${VERSION}\n`);
+  if (values.help) return say(USAGE);
+  const [command, subcommand, file] = positionals;
+  if (command === 'serve' && values.config !== undefined && positionals.length === 1) return serve(values.config);
+  if (command === 'config' && subcommand === 'check' && file !== undefined) return checkConfig(file);
+  process.stderr.write(USAGE);
+  return EXIT_USAGE;
+}
+
+function say(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+async function readConfig(file: string): Promise<Config> {
+  return parseConfig(await readFile(file, 'utf8'));
+}
+
+async function checkConfig(file: string): Promise<number> {
+  await readConfig(file);
+  return say(`${file}: nothing wrong\n`);
+}
+
+async function serve(file: string): Promise<number> {
+  const app = await startApp(await readConfig(file), log);
+  log('info', `mcp-ext-authz ${VERSION} answers Envoy`, { target: app.target, admin: app.adminUrl });
+  process.on('SIGHUP', () => {
+    readConfig(file)
+      .then(app.reload)
+      .catch((cause: unknown) => report(file, cause));
+  });
+  await untilStopped();
+  log('info', 'stopping: calls under way are answered first');
+  await stopOnce(app);
+  return 0;
+}
+
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+}
+
+async function stopOnce(app: App): Promise<void> {
+  await app.stop();
+  log('info', 'stopped');
+}
+
+function report(file: string, cause: unknown): void {
+  if (cause instanceof ConfigError) {
+    for (const problem of cause.problems) process.stderr.write(`${file}: ${problem}\n`);
+  } else {
+    log('error', describeCause(cause));
+  }
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (cause: unknown) => {
+    report(process.argv.at(-1) ?? '', cause);
+    process.exitCode =
+      cause instanceof TypeError && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS') ? EXIT_USAGE : EXIT_FAILED;
+  },
+);

@@ -1,0 +1,196 @@
+/**
+ * Strict JSON (RFC 8259, I-JSON RFC 7493): bytes in, one value out, and nothing two parsers could read differently.
+ * Refused: invalid UTF-8, a byte order mark, trailing bytes, depth beyond the limit, a key twice in one object (also when
+ * the two differ only in case, NFKC form or NUL bytes), lone surrogates, integers a double cannot hold, overflow.
+ *
+ * A scan over the text looks for what JSON.parse lets pass; the grammar itself is left to JSON.parse. On text that
+ * JSON.parse accepts the scan is exact; on other text it only has to end.
+ */
+import { isAscii, isUtf8 } from 'node:buffer';
+import { deny, ok, type Result } from '../result.ts';
+import type { Reason } from '../verdict.ts';
+
+export interface JsonLimits {
+  readonly maxBytes: number;
+  /** Arrays and objects inside one another; the outermost is 1. */
+  readonly maxDepth: number;
+}
+
+/** Where a member's value stands in the text, `[start, end)` in UTF-16 units. */
+export type Span = readonly [start: number, end: number];
+
+export interface JsonDocument {
+  readonly value: unknown;
+  readonly text: string;
+  /** Spans of the values of a root object's members, by key. */
+  readonly members: ReadonlyMap<string, Span>;
+}
+
+export function readJson(bytes: Uint8Array, limits: JsonLimits): Result<JsonDocument> {
+  if (bytes.byteLength > limits.maxBytes) return deny({ reason: 'body_too_large' });
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!isUtf8(buffer)) return deny({ reason: 'json_invalid' });
+  const text = buffer.toString(isAscii(buffer) ? 'latin1' : 'utf8');
+  const scanned = scan(text, limits.maxDepth);
+  if (typeof scanned === 'string') return deny({ reason: scanned });
+  try {
+    return ok({ value: JSON.parse(text), text, members: scanned });
+  } catch (cause) {
+    return deny({ reason: 'json_invalid', cause });
+  }
+}
+
+/** The form in which two keys count as the same: what case-folding and NUL-terminated parsers make of them. */
+export function foldKey(key: string): string {
+  return key.normalize('NFKC').toLowerCase().replaceAll('\0', '');
+}
+
+interface Frame {
+  /** Folded keys seen in this object; null for an array. */
+  readonly keys: Set<string> | null;
+  expectKey: boolean;
+}
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const COLON = 0x3a;
+const OPEN_ARRAY = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+function scan(text: string, maxDepth: number): Map<string, Span> | Reason {
+  const members = new Map<string, Span>();
+  const stack: Frame[] = [];
+  let frame: Frame | undefined;
+  let memberKey: string | null = null;
+  let memberStart = 0;
+  let at = 0;
+
+  const closeMember = (end: number): void => {
+    if (stack.length !== 1 || memberKey === null) return;
+    members.set(memberKey, trimmed(text, memberStart, end));
+    memberKey = null;
+  };
+
+  while (at < text.length) {
+    const unit = text.charCodeAt(at);
+    switch (unit) {
+      case QUOTE: {
+        const end = endOfString(text, at);
+        if (end < 0) return 'json_invalid';
+        if (frame?.keys && frame.expectKey) {
+          const literal = text.slice(at, end);
+          const key = readKey(literal);
+          if (key === null) return 'json_invalid';
+          const folded = isPlain(literal) ? key.toLowerCase() : foldKey(key);
+          if (frame.keys.has(folded)) return 'json_duplicate_key';
+          frame.keys.add(folded);
+          if (stack.length === 1) memberKey = key;
+        }
+        at = end;
+        break;
+      }
+      case OPEN_OBJECT:
+      case OPEN_ARRAY:
+        if (stack.length >= maxDepth) return 'json_too_deep';
+        frame = { keys: unit === OPEN_OBJECT ? new Set() : null, expectKey: true };
+        stack.push(frame);
+        at++;
+        break;
+      case CLOSE_OBJECT:
+      case CLOSE_ARRAY:
+        closeMember(at);
+        stack.pop();
+        frame = stack.at(-1);
+        at++;
+        break;
+      case COMMA:
+        closeMember(at);
+        if (frame) frame.expectKey = true;
+        at++;
+        break;
+      case COLON:
+        if (frame) frame.expectKey = false;
+        at++;
+        if (stack.length === 1) memberStart = at;
+        break;
+      default:
+        if (unit === MINUS || isDigit(unit)) {
+          const end = endOfNumber(text, at);
+          // A request id is echoed as it was written and never computed with, so it may be any integer.
+          const echoed = stack.length === 1 && memberKey === 'id';
+          if (!echoed && !isExact(text.slice(at, end))) return 'json_number_imprecise';
+          at = end;
+        } else {
+          at++;
+        }
+    }
+  }
+  return members;
+}
+
+/** The index after the closing quote; negative if there is none, or at a surrogate without its other half. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) return at + 1;
+    if (unit !== BACKSLASH) continue;
+    at++;
+    if (text[at] !== 'u') continue;
+    const escaped = Number.parseInt(text.slice(at + 1, at + 5), 16);
+    at += 4;
+    if (escaped >= 0xdc00 && escaped <= 0xdfff) return -1;
+    if (escaped >= 0xd800 && escaped <= 0xdbff) {
+      if (!/^\\u[dD][c-fC-F]/.test(text.slice(at + 1, at + 5))) return -1;
+      at += 6;
+    }
+  }
+  return -1;
+}
+
+function readKey(literal: string): string | null {
+  if (isPlain(literal)) return literal.slice(1, -1);
+  try {
+    return JSON.parse(literal) as string;
+  } catch {
+    return null;
+  }
+}
+
+/** ASCII without an escape or control character: reads as it is written. */
+function isPlain(literal: string): boolean {
+  return /^[\x20-\x5b\x5d-\x7e]*$/.test(literal);
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= 0x30 && unit <= 0x39;
+}
+
+function endOfNumber(text: string, start: number): number {
+  let end = start + 1;
+  while (end < text.length && /[0-9.eE+-]/.test(text[end] as string)) end++;
+  return end;
+}
+
+/** Every parser reads the same number: no overflow, and an integer literal that a double holds exactly. */
+function isExact(literal: string): boolean {
+  if (literal.length < 16 && !/[eE]/.test(literal)) return true;
+  const value = Number(literal);
+  if (Number.isNaN(value)) return true; // not a number at all: JSON.parse says so
+  return /^-?\d+$/.test(literal) ? Number.isSafeInteger(value) : Number.isFinite(value);
+}
+
+function trimmed(text: string, start: number, end: number): Span {
+  let from = start;
+  let to = end;
+  while (from < to && isSpace(text.charCodeAt(from))) from++;
+  while (to > from && isSpace(text.charCodeAt(to - 1))) to--;
+  return [from, to];
+}
+
+function isSpace(unit: number): boolean {
+  return unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09;
+}

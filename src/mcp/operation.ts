@@ -1,0 +1,201 @@
+/**
+ * What one HTTP request asks of an MCP server: read from the body, confirmed by the headers.
+ * Streamable HTTP of MCP 2025-03-26 to 2026-07-28. Refused: whatever is not in the tables, headers that disagree with the
+ * body, bodies that did not arrive whole.
+ */
+import { type HttpFacts, singleHeader } from '../http.ts';
+import { deny, ok, type Result } from '../result.ts';
+import type { Denial, Reason } from '../verdict.ts';
+import { type JsonLimits, readJson } from './json.ts';
+import { isObject, type JsonObject, type Message, parseMessage } from './message.ts';
+import { findMethod, type MethodRow, type Target } from './methods.ts';
+import { ASSUMED_LEGACY, type Era, eraOf, isRevision, LATEST_LEGACY, REVISIONS, type Revision } from './revisions.ts';
+
+export interface Operation {
+  readonly era: Era;
+  /** As the message claims; for `initialize` what the client proposes, where we know it. */
+  readonly revision: Revision;
+  readonly kind: 'request' | 'notification' | 'response' | 'http';
+  /** Raw JSON token of a request's id, else null. */
+  readonly id: string | null;
+  /** JSON-RPC method; `GET` or `DELETE` for kind http; null for a posted response. */
+  readonly method: string | null;
+  readonly targets: readonly Target[];
+  /** `params.name` of tools/call, else null. */
+  readonly tool: string | null;
+  readonly arguments: JsonObject | null;
+}
+
+const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
+const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
+const MODERN: Revision = '2026-07-28';
+
+/** Reads a POST, GET or DELETE on an MCP endpoint. */
+export function readOperation(http: HttpFacts, limits: JsonLimits): Result<Operation> {
+  switch (http.method) {
+    case 'POST':
+      return readPost(http, limits);
+    case 'GET':
+    case 'DELETE':
+      return readStream(http, http.method);
+    default:
+      return deny({ reason: 'method_not_allowed' });
+  }
+}
+
+/** GET (listen, resume) and DELETE (end the session) exist in the legacy era only and carry no body. */
+function readStream(http: HttpFacts, method: 'GET' | 'DELETE'): Result<Operation> {
+  if (http.body.byteLength > 0 || http.partialBody) return deny({ reason: 'message_invalid' });
+  const revision = headerRevision(http);
+  if (!revision.ok) return revision;
+  if (revision.value !== undefined && eraOf(revision.value) === 'modern') return deny({ reason: 'method_not_allowed' });
+  return ok({
+    era: 'legacy',
+    revision: revision.value ?? ASSUMED_LEGACY,
+    kind: 'http',
+    id: null,
+    method,
+    targets: [],
+    tool: null,
+    arguments: null,
+  });
+}
+
+function readPost(http: HttpFacts, limits: JsonLimits): Result<Operation> {
+  const problem = mediaProblem(http) ?? wholeBodyProblem(http);
+  if (problem !== null) return deny({ reason: problem });
+  const document = readJson(http.body, limits);
+  if (!document.ok) return document;
+  const message = parseMessage(document.value);
+  if (!message.ok) return message;
+  const operation = readMessage(http, message.value);
+  return operation.ok ? operation : deny({ ...operation.denial, read: { ...readOf(message.value), ...operation.denial.read } });
+}
+
+function readMessage(http: HttpFacts, message: Message): Result<Operation> {
+  const header = headerRevision(http);
+  if (!header.ok) return header;
+  if (message.kind === 'response') return readResponse(http, header.value);
+  const revision = claimedRevision(message, header.value);
+  if (!revision.ok) return revision;
+  const era = eraOf(revision.value);
+
+  const row = findMethod(message.method, message.kind, revision.value);
+  if (row === undefined) return deny({ reason: 'method_unknown', read: { era } });
+  const mismatch = headerProblem(http, message, row, era);
+  if (mismatch !== null) return deny({ ...mismatch, read: { era } });
+  const targets = row.targets(message.params);
+  if (targets === null) return deny({ reason: 'params_invalid', read: { era } });
+
+  const tool = message.method === 'tools/call' ? (message.params.name as string) : null;
+  const args = message.params.arguments;
+  return ok({
+    era,
+    revision: revision.value,
+    kind: message.kind,
+    id: message.kind === 'request' ? message.id : null,
+    method: message.method,
+    targets,
+    tool,
+    arguments: isObject(args) ? args : null,
+  });
+}
+
+/** A reply to a request of the server (sampling, elicitation, roots): legacy only. */
+function readResponse(http: HttpFacts, revision: Revision | undefined): Result<Operation> {
+  if (revision !== undefined && eraOf(revision) === 'modern') return deny({ reason: 'message_invalid', read: { era: 'modern' } });
+  if (http.headers.has('mcp-method') || http.headers.has('mcp-name')) return deny({ reason: 'header_mismatch' });
+  return ok({
+    era: 'legacy',
+    revision: revision ?? ASSUMED_LEGACY,
+    kind: 'response',
+    id: null,
+    method: null,
+    targets: [],
+    tool: null,
+    arguments: null,
+  });
+}
+
+/**
+ * The era ladder: what the body claims in `_meta` comes first, the header confirms it. `initialize` without that claim is
+ * legacy; a modern header over a body that claims nothing lacks its envelope.
+ */
+function claimedRevision(message: Exclude<Message, { kind: 'response' }>, header: Revision | undefined): Result<Revision> {
+  const meta = message.params._meta;
+  if (meta !== undefined && !isObject(meta)) return deny({ reason: 'params_invalid' });
+  const claim = meta?.[VERSION_KEY];
+  if (claim !== undefined) {
+    if (claim !== MODERN) return unsupportedVersion(claim);
+    if (header !== MODERN) return deny({ reason: 'header_mismatch', read: { era: 'modern' } });
+    return isObject(meta?.[CAPABILITIES_KEY]) ? ok(MODERN) : deny({ reason: 'envelope_missing', read: { era: 'modern' } });
+  }
+  if (header === MODERN) return deny({ reason: 'envelope_missing', read: { era: 'modern' } });
+  if (message.method === 'initialize') {
+    const proposed = message.params.protocolVersion;
+    return ok(isRevision(proposed) && eraOf(proposed) === 'legacy' ? proposed : LATEST_LEGACY);
+  }
+  return ok(header ?? ASSUMED_LEGACY);
+}
+
+function headerRevision(http: HttpFacts): Result<Revision | undefined> {
+  const value = singleHeader(http.headers, 'mcp-protocol-version');
+  if (value === null) return deny({ reason: 'header_invalid' });
+  if (value === undefined || isRevision(value)) return ok(value);
+  return unsupportedVersion(value);
+}
+
+function unsupportedVersion(requested: unknown): Result<never> {
+  const shown = typeof requested === 'string' ? requested.slice(0, 32) : null;
+  return deny({ reason: 'protocol_version_unsupported', data: { supported: [...REVISIONS].reverse(), requested: shown } });
+}
+
+/** Mcp-Method and Mcp-Name (SEP-2243): required in the modern era, and where a legacy client sends them they must be true. */
+function headerProblem(
+  http: HttpFacts,
+  message: { readonly method: string; readonly params: JsonObject },
+  row: MethodRow,
+  era: Era,
+): Denial | null {
+  const method = singleHeader(http.headers, 'mcp-method');
+  const name = singleHeader(http.headers, 'mcp-name');
+  const expected = row.mirrored === undefined ? undefined : message.params[row.mirrored];
+  const required = era === 'modern';
+  const agrees =
+    (method === undefined ? !required : method === message.method) &&
+    (name === undefined ? !required || expected === undefined : name !== null && decodeSentinel(name) === expected);
+  return agrees ? null : { reason: 'header_mismatch' };
+}
+
+/** `=?base64?…?=` carries what a header cannot (SEP-2243); null where it is not canonical. */
+function decodeSentinel(value: string): string | null {
+  const sentinel = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(value);
+  if (sentinel === null) return value;
+  const bytes = Buffer.from(sentinel[1] as string, 'base64');
+  if (bytes.toString('base64') !== sentinel[1]) return null;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+function mediaProblem(http: HttpFacts): Reason | null {
+  const type = singleHeader(http.headers, 'content-type');
+  if (!type || !/^application\/json(\s*;\s*charset=("utf-8"|utf-8))?\s*$/i.test(type)) return 'media_type_unsupported';
+  const encoding = singleHeader(http.headers, 'content-encoding');
+  if (encoding !== undefined && encoding?.toLowerCase() !== 'identity') return 'content_encoding_unsupported';
+  return null;
+}
+
+/** Envoy hands over part of a body in some configurations even where it was told not to: never judge a part. */
+function wholeBodyProblem(http: HttpFacts): Reason | null {
+  if (http.partialBody) return 'body_incomplete';
+  if (http.statedSize !== null && http.statedSize !== http.body.byteLength) return 'body_incomplete';
+  return null;
+}
+
+function readOf(message: Message): NonNullable<Denial['read']> {
+  if (message.kind === 'response') return {};
+  return message.kind === 'request' ? { id: message.id, method: message.method } : { method: message.method };
+}

@@ -1,0 +1,103 @@
+/**
+ * What the SDK's JSON cannot carry: sets, and integers beyond 2^53. The SDK reads arguments with
+ * opa_json_dump (a set arrives as an array) and hands back results to opa_json_parse (there is no way to
+ * say "set"). Once connected to an instance we stand in front of those two exports: results are read by
+ * opa_value_parse, a superset that knows {1,2}, and a built-in may look at the value text of the
+ * arguments it was called with. Unconnected, a set as result is an evaluation error, never an array.
+ */
+import { isList, isText, limits, refuse } from './arguments.ts';
+
+interface Abi {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly opa_json_dump: (value: number) => number;
+  readonly opa_value_dump: (value: number) => number;
+  readonly opa_value_parse: (text: number, length: number) => number;
+}
+
+/** The text of an argument as OPA writes values ({"a"} is a set), or undefined when unconnected. */
+export type ValueText = () => string | undefined;
+
+export interface Wire {
+  /** Stands in front of an instance the SDK has loaded. Once per instance, before it evaluates. */
+  readonly connect: (instance: { readonly exports: unknown }) => void;
+  /** The last `count` arguments, for the built-in they were read for. */
+  readonly arguments: (count: number) => readonly ValueText[];
+}
+
+const widestCall = 4;
+
+export function createWire(): Wire {
+  const dumped: ValueText[] = [];
+  return {
+    connect(instance) {
+      const abi = instance.exports as Abi;
+      Object.defineProperty(instance, 'exports', {
+        value: {
+          ...(abi as object),
+          opa_json_parse: abi.opa_value_parse,
+          opa_json_dump(value: number): number {
+            if (dumped.length === widestCall) dumped.shift();
+            dumped.push(() => textAt(abi, abi.opa_value_dump(value)));
+            return abi.opa_json_dump(value);
+          },
+        },
+      });
+    },
+    arguments(count) {
+      const mine = dumped.slice(-count);
+      dumped.length = 0;
+      return mine.length === count ? mine : new Array<ValueText>(count).fill(() => undefined);
+    },
+  };
+}
+
+function textAt(abi: Abi, address: number): string {
+  const memory = Buffer.from(abi.memory.buffer);
+  return memory.toString('utf8', address, memory.indexOf(0, address));
+}
+
+/** Whether the argument is a set. An empty one is told from an object by `value`, its JSON form. */
+export function isSet(value: unknown, text: string): boolean {
+  return isList(value) && !text.startsWith('[');
+}
+
+/** A value with sets in it, from OPA's text; a set becomes a JS Set, a non-string key is refused. */
+export function readValue(builtin: string, text: string): unknown {
+  const tokens = text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|set\(\)|[[\]{}:,]|[^\s[\]{}:,"]+/gs);
+  const next = (): string => tokens.next().value?.[0] ?? refuse(builtin, 'unreadable value');
+  const read = (token: string, depth: number): unknown => {
+    if (depth > limits.depth) refuse(builtin, `values nested deeper than ${limits.depth}`);
+    if (token === 'set()') return new Set();
+    if (token === '[') return readItems(']', next(), depth);
+    if (token !== '{') return JSON.parse(token);
+    const first = next();
+    if (first === '}') return {};
+    const key = read(first, depth + 1);
+    const mark = next();
+    if (mark !== ':') return new Set([key, ...readItems('}', mark, depth)]);
+    return readMembers(key, depth);
+  };
+  const readItems = (close: string, first: string, depth: number): unknown[] => {
+    const items: unknown[] = [];
+    for (let token = first; token !== close; token = next()) {
+      if (token !== ',') items.push(read(token, depth + 1));
+    }
+    return items;
+  };
+  const readMembers = (first: unknown, depth: number): unknown => {
+    const members: [string, unknown][] = [];
+    for (let key = first; ; key = read(next(), depth + 1)) {
+      if (!isText(key)) refuse(builtin, 'only string keys are supported');
+      members.push([key, read(next(), depth + 1)]);
+      if (next() === '}') return Object.fromEntries(members);
+    }
+  };
+  return read(next(), 0);
+}
+
+/** A set as result: OPA's literal in a buffer, which the SDK passes on untouched. */
+export function setOf(items: Iterable<unknown>): ArrayBuffer {
+  const texts = [...new Set([...items].map((item) => JSON.stringify(item)))];
+  const literal = texts.length === 0 ? 'set()' : `{${texts.join()}}`;
+  return new TextEncoder().encode(literal).buffer;
+}

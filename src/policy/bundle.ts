@@ -1,0 +1,81 @@
+/**
+ * An OPA bundle (a gzipped tar: policy.wasm, data.json, .manifest) into its parts. Bounded in size and in members;
+ * refused: links, devices, paths that leave the root, the same member twice, delta bundles, a bundle without a policy.
+ */
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { extract } from 'tar-stream';
+import { readJson } from '../mcp/json.ts';
+import { isObject, type JsonObject } from '../mcp/message.ts';
+import { PolicyRefused } from './engine.ts';
+
+export interface Bundle {
+  readonly wasm: Uint8Array;
+  readonly data: JsonObject;
+  /** `.manifest`'s revision: which version of the policy this is. */
+  readonly revision: string;
+}
+
+export interface BundleLimits {
+  /** Unpacked, all members together. */
+  readonly maxBytes: number;
+}
+
+const MAX_MEMBERS = 1000;
+const MAX_DEPTH = 64;
+
+/** Rejects with PolicyRefused. */
+export async function readBundle(archive: Uint8Array, limits: BundleLimits): Promise<Bundle> {
+  const members = await unpack(archive, limits);
+  if (members.has('patch.json')) throw new PolicyRefused('delta bundles are not accepted');
+  const wasm = members.get('policy.wasm');
+  if (wasm === undefined) throw new PolicyRefused('the bundle holds no policy.wasm: build it with `opa build -t wasm`');
+  const manifest = parse(members, '.manifest', limits) ?? {};
+  const revision = manifest.revision;
+  if (typeof revision !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(revision)) {
+    throw new PolicyRefused('the bundle has no revision: build it with `opa build --revision`');
+  }
+  return { wasm, data: parse(members, 'data.json', limits) ?? {}, revision };
+}
+
+function parse(members: ReadonlyMap<string, Buffer>, name: string, limits: BundleLimits): JsonObject | undefined {
+  const bytes = members.get(name);
+  if (bytes === undefined) return undefined;
+  const document = readJson(bytes, { maxBytes: limits.maxBytes, maxDepth: MAX_DEPTH });
+  if (!document.ok || !isObject(document.value.value)) throw new PolicyRefused(`${name} is not a JSON object`);
+  return document.value.value;
+}
+
+async function unpack(archive: Uint8Array, { maxBytes }: BundleLimits): Promise<Map<string, Buffer>> {
+  const members = new Map<string, Buffer>();
+  const tar = extract();
+  const unzipped = Readable.from([archive]).pipe(createGunzip());
+  unzipped.on('error', (cause) => tar.destroy(cause));
+  unzipped.pipe(tar);
+  let total = 0;
+  try {
+    for await (const entry of tar) {
+      const { name, type, size = 0 } = entry.header;
+      total += size;
+      if (total > maxBytes) throw new PolicyRefused(`the bundle unpacks to more than ${maxBytes} bytes`);
+      if (type !== 'file' && type !== 'directory') throw new PolicyRefused(`${name} is a ${type}`);
+      const chunks: Buffer[] = [];
+      for await (const chunk of entry) chunks.push(chunk as Buffer);
+      if (type === 'file') add(members, name, Buffer.concat(chunks));
+    }
+  } catch (cause) {
+    throw cause instanceof PolicyRefused ? cause : new PolicyRefused('the bundle is not a gzipped tar archive', { cause });
+  } finally {
+    unzipped.destroy();
+  }
+  return members;
+}
+
+function add(members: Map<string, Buffer>, name: string, bytes: Buffer): void {
+  const path = name.replace(/^\.?\//, '');
+  if (path.split('/').some((part) => part === '..' || part === '.' || part === ''))
+    throw new PolicyRefused(`the member name ${name} is not allowed`);
+  if (members.has(path)) throw new PolicyRefused(`${path} is in the bundle twice`);
+  if (members.size === MAX_MEMBERS) throw new PolicyRefused(`the bundle has more than ${MAX_MEMBERS} members`);
+  members.set(path, bytes);
+}

@@ -1,0 +1,96 @@
+/**
+ * What a policy answered, or why that is no answer. An undefined result, a member too many, a string for a boolean:
+ * everything but the exact shape is a refusal, because a careless `allow` must not become one.
+ */
+import { isObject, type JsonObject } from '../mcp/message.ts';
+import { deny, ok, type Result } from '../result.ts';
+import { type Denial, POLICY_REASONS, type Reason } from '../verdict.ts';
+
+/** Which delegation token the backend gets (RFC 8693 section 2.1). */
+export interface Outbound {
+  readonly audience: string;
+  readonly scopes: readonly string[];
+  readonly ttlSeconds: number;
+  readonly resource: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const INBOUND = new Set(['allow', 'reason', 'message', 'required_scopes']);
+const OUTBOUND = new Set(['allow', 'reason', 'message', 'audience', 'scope', 'ttl_seconds', 'resource', 'headers']);
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+/** Letters and digits only in what we set from policy: a header name cannot be one that Envoy or HTTP gives a meaning. */
+const HEADER_NAME = /^x-[a-z0-9]+(-[a-z0-9]+)*$/;
+const RESERVED_HEADER = /^x-(envoy|forwarded|mcp|request-id)/;
+const HEADER_VALUE = /^[\x20-\x7e]{0,1024}$/;
+
+/** `result` is what the evaluation gave: undefined where the rule is undefined. */
+export function readInbound(result: unknown): Result<null> {
+  const shaped = readAllow(result, INBOUND);
+  return shaped.ok ? ok(null) : shaped;
+}
+
+export function readOutbound(result: unknown, maxTtlSeconds: number): Result<Outbound> {
+  const shaped = readAllow(result, OUTBOUND);
+  if (!shaped.ok) return shaped;
+  const { audience, scope, ttl_seconds: ttlSeconds, resource = null, headers = {} } = shaped.value;
+  if (typeof audience !== 'string' || audience === '') return invalid('audience');
+  if (typeof scope !== 'string' || !SCOPE.test(scope)) return invalid('scope');
+  if (!Number.isInteger(ttlSeconds) || (ttlSeconds as number) < 1 || (ttlSeconds as number) > maxTtlSeconds)
+    return invalid('ttl_seconds');
+  if (resource !== null && typeof resource !== 'string') return invalid('resource');
+  if (!isHeaders(headers)) return invalid('headers');
+  return ok({ audience, scopes: scope.split(' '), ttlSeconds: ttlSeconds as number, resource, headers });
+}
+
+function readAllow(result: unknown, members: ReadonlySet<string>): Result<JsonObject> {
+  if (result === undefined) return deny({ reason: 'policy_undefined' });
+  if (!isObject(result)) return invalid('decision');
+  const extra = Object.keys(result).find((key) => !members.has(key));
+  if (extra !== undefined) return invalid(extra);
+  const { allow, reason, message } = result;
+  if (typeof allow !== 'boolean') return invalid('allow');
+  if (typeof reason !== 'string' || !POLICY_REASONS.has(reason)) return invalid('reason');
+  if (allow !== (reason === 'allowed')) return invalid('reason');
+  if (message !== undefined && !isSentence(message)) return invalid('message');
+  return allow ? ok(result) : refusal(result, reason as Reason, message);
+}
+
+function refusal(result: JsonObject, reason: Reason, message: string | undefined): Result<never> {
+  const scopes = result.required_scopes;
+  if (reason === 'insufficient_scope' && scopes === undefined) return invalid('required_scopes');
+  if (scopes !== undefined && !areScopes(scopes)) return invalid('required_scopes');
+  const denial: Denial = {
+    reason,
+    ...(message === undefined ? {} : { message }),
+    ...(scopes === undefined ? {} : { requiredScopes: scopes }),
+  };
+  return deny(denial);
+}
+
+function invalid(member: string): Result<never> {
+  return deny({ reason: 'policy_invalid', cause: `the decision's ${member} is missing or of the wrong shape` });
+}
+
+function areScopes(value: unknown): value is string[] {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= 64 &&
+    value.every((one) => typeof one === 'string' && SCOPE.test(one) && !one.includes(' '))
+  );
+}
+
+function isSentence(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 512 && !/[\p{Cc}"]/u.test(value);
+}
+
+function isHeaders(value: unknown): value is Record<string, string> {
+  return (
+    isObject(value) &&
+    Object.keys(value).length <= 16 &&
+    Object.entries(value).every(
+      ([name, text]) =>
+        HEADER_NAME.test(name) && !RESERVED_HEADER.test(name) && typeof text === 'string' && HEADER_VALUE.test(text),
+    )
+  );
+}

@@ -1,0 +1,247 @@
+/**
+ * From a configuration to the ports that `check` works with: the composition root of everything that a reload replaces.
+ * Key sets outlive a reload that does not concern them, so that an issuer that is down at that moment is not lost.
+ */
+import { createPrivateKey, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Ports } from './check.ts';
+import type { Config } from './config.ts';
+import { createExchange } from './delegation/client.ts';
+import { type Credentials, clientAuthentication } from './delegation/client-authentication.ts';
+import type { Delegate } from './delegation/delegation.ts';
+import { createMint, type Mint, type MintKey } from './delegation/mint.ts';
+import { createHttpClient, type HttpClient, isSafeUrl } from './http-client.ts';
+import { loadPolicy, type Policy } from './policy/policy.ts';
+import { indexResources, publicName, type Resource, type ToolFacts } from './resource.ts';
+import type { Log } from './telemetry/log.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import { describeCause } from './telemetry/redact.ts';
+import { createIssuer, type Issuer } from './token/issuer.ts';
+import { createVerifier, type Verifier } from './token/verifier.ts';
+import { type IssuerRules, verifyToken } from './token/verify.ts';
+
+/** What one configuration is made into. */
+export interface Live {
+  readonly config: Config;
+  readonly ports: Ports;
+  readonly policy: Policy;
+  readonly issuers: ReadonlyMap<string, Issuer>;
+  readonly verifier: Verifier;
+  readonly mint: Mint | null;
+  readonly close: () => Promise<void>;
+}
+
+export interface Observers {
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** Rejects where a file cannot be read, a key not be used or the bundle not be activated; nothing is changed then. */
+export async function buildLive(config: Config, observers: Observers, previous: Live | null): Promise<Live> {
+  const now = Date.now;
+  const [client, policy, mint] = await Promise.all([openHttpClient(config), openPolicy(config), openMint(config)]);
+  const issuers = openIssuers(config, client, observers, previous);
+  const rules = new Map(config.issuers.map((issuer) => [issuer.issuer, issuerRules(issuer, issuers)]));
+  const { metrics } = observers;
+  const verifier = createVerifier({
+    issuers: rules,
+    actor: config.delegation.actor,
+    ...config.tokens,
+    now,
+    onLookup: (result) => metrics.cacheLookups.inc({ cache: 'tokens', result }),
+  });
+  const exchange = await openExchange(config, client, issuers);
+  const ports: Ports = {
+    resources: indexResources(config.resources.map((resource) => toResource(resource, config))),
+    verify: verifier.verify,
+    policy,
+    delegate: {
+      exchange: exchange && counted('exchange', exchange, metrics),
+      mint: mint && counted('mint', mint.delegate, metrics),
+    },
+    limits: { maxBytes: config.mcp.maxBodyBytes, maxDepth: config.mcp.maxDepth },
+    allowedOrigins: new Set(config.mcp.allowedOrigins),
+    policyHeaders: config.policy.headers,
+    tokenHeader: config.delegation.header,
+    now,
+    clock: () => performance.now(),
+    newId: randomUUID,
+  };
+  return { config, ports, policy, issuers, verifier, mint, close: client.close };
+}
+
+async function openHttpClient({ httpClient }: Config): Promise<HttpClient> {
+  const { timeoutMs, maxResponseBytes, caFile } = httpClient;
+  return createHttpClient({
+    timeoutMs,
+    maxResponseBytes,
+    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
+  });
+}
+
+async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
+  const archive = await readFile(policy.bundleFile);
+  return loadPolicy({
+    archive,
+    maxBundleBytes: policy.maxBundleBytes,
+    maxMemoryBytes: policy.maxMemoryBytes,
+    maxTtlSeconds: delegation.maxTtlSeconds,
+    now: Date.now,
+  });
+}
+
+async function openMint({ delegation }: Config): Promise<Mint | null> {
+  if (delegation.mint === undefined) return null;
+  const keys = await Promise.all(
+    delegation.mint.keys.map(
+      async ({ kid, keyFile }): Promise<MintKey> => ({ kid, key: createPrivateKey(await readFile(keyFile)) }),
+    ),
+  );
+  return createMint({
+    issuer: delegation.mint.issuer,
+    actor: delegation.actor,
+    keys: keys as [MintKey, ...MintKey[]],
+    now: Date.now,
+  });
+}
+
+/** Issuers of callers' tokens and the one that exchanges, each once. */
+function openIssuers(
+  config: Config,
+  client: HttpClient,
+  { metrics, log }: Observers,
+  previous: Live | null,
+): Map<string, Issuer> {
+  const exchangeAt = config.delegation.exchange?.issuer;
+  const settings = new Map<string, Partial<Config['issuers'][number]>>(exchangeAt === undefined ? [] : [[exchangeAt, {}]]);
+  for (const issuer of config.issuers) settings.set(issuer.issuer, issuer);
+  return new Map(
+    [...settings].map(([issuer, { jwksUri, keyCooldownMs = 30_000, keyMaxAgeMs = 600_000, keyMaxStaleMs = 86_400_000 }]) => [
+      issuer,
+      createIssuer({
+        issuer,
+        jwksUri,
+        fetch: client.fetch,
+        now: Date.now,
+        cooldownMs: keyCooldownMs,
+        maxAgeMs: keyMaxAgeMs,
+        maxStaleMs: keyMaxStaleMs,
+        before: previous?.issuers.get(issuer)?.keySet.held() ?? null,
+        onFetch: (outcome, cause) => {
+          metrics.jwksFetches.inc({ issuer, outcome });
+          if (outcome === 'failed')
+            log('warn', 'the keys of an issuer could not be fetched', { issuer, cause: describeCause(cause) });
+        },
+      }),
+    ]),
+  );
+}
+
+function issuerRules(config: Config['issuers'][number], issuers: ReadonlyMap<string, Issuer>): IssuerRules {
+  return {
+    issuer: config.issuer,
+    keySet: (issuers.get(config.issuer) as Issuer).keySet,
+    tokenTypes: new Set(config.tokenTypes),
+    algorithms: config.algorithms,
+    audiences: new Set(config.audiences),
+    clients: config.clients === undefined ? null : new Set(config.clients),
+    claims: config.claims,
+    maxLifetimeSeconds: config.maxLifetimeSeconds,
+    clockToleranceSeconds: config.clockToleranceSeconds,
+  };
+}
+
+async function openExchange(
+  { delegation }: Config,
+  client: HttpClient,
+  issuers: ReadonlyMap<string, Issuer>,
+): Promise<Delegate | null> {
+  const { exchange } = delegation;
+  if (exchange === undefined) return null;
+  const { metadata, keySet } = issuers.get(exchange.issuer) as Issuer;
+  const rules = new Map<string, IssuerRules>([
+    [
+      exchange.issuer,
+      {
+        issuer: exchange.issuer,
+        keySet,
+        tokenTypes: new Set(exchange.tokenTypes),
+        algorithms: ['ES256', 'EdDSA', 'RS256', 'PS256', 'ES384', 'RS384', 'PS384', 'ES512', 'RS512', 'PS512'],
+        audiences: new Set(),
+        clients: null,
+        claims: {},
+        maxLifetimeSeconds: delegation.maxTtlSeconds,
+        clockToleranceSeconds: exchange.clockToleranceSeconds,
+      },
+    ],
+  ]);
+  return createExchange({
+    metadata,
+    clientId: exchange.clientId,
+    clientAuthentication: clientAuthentication(await readCredentials(exchange.clientAuthentication)),
+    fetch: client.fetch,
+    verify: (token) => verifyToken(token, rules, Date.now()),
+    rules: {
+      actor: delegation.actor,
+      allowMissingActor: exchange.allowMissingActor,
+      clockToleranceSeconds: exchange.clockToleranceSeconds,
+    },
+    now: Date.now,
+    allowHttp: isSafeUrl(exchange.issuer),
+  });
+}
+
+type Authentication = NonNullable<Config['delegation']['exchange']>['clientAuthentication'];
+
+async function readCredentials(authentication: Authentication): Promise<Credentials> {
+  if (authentication.method === 'private_key_jwt') {
+    return { method: 'private_key_jwt', keyPem: await readFile(authentication.keyFile, 'utf8'), kid: authentication.kid };
+  }
+  const { secret } = authentication;
+  const value = 'file' in secret ? (await readFile(secret.file, 'utf8')).trim() : process.env[secret.env];
+  if (!value) throw new Error(`the secret in ${'file' in secret ? secret.file : `$${secret.env}`} is empty`);
+  return { method: authentication.method, secret: value };
+}
+
+function toResource(config: Config['resources'][number], { issuers, delegation }: Config): Resource {
+  const tools = Object.entries(config.tools).map(([tool, { title = null, annotations }]): [string, ToolFacts] => [
+    tool,
+    { title, annotations, known: true },
+  ]);
+  return {
+    name: config.name,
+    path: config.path,
+    publicNames: config.publicUrls.map(publicName),
+    audiences: new Set([...config.publicUrls, ...config.audiences]),
+    issuers: new Set(config.issuers ?? issuers.map(({ issuer }) => issuer)),
+    scopesSupported: config.scopesSupported,
+    challengeScopes: config.challengeScopes,
+    strict: config.denials === 'strict',
+    delegation: config.delegation ?? delegation.mode,
+    tools: new Map(tools),
+    documentation: config.documentation ?? null,
+  };
+}
+
+/** Counts what a way of delegation gave. */
+function counted(mode: 'exchange' | 'mint', make: Delegate, { delegations, exchangeDuration }: Metrics): Delegate {
+  return (request) => {
+    const start = performance.now();
+    const count = (result: Awaited<ReturnType<Delegate>>): typeof result => {
+      const outcome = result.ok ? 'ok' : OUTCOMES[result.denial.reason as keyof typeof OUTCOMES];
+      delegations.inc({ mode, backend: request.backend, outcome });
+      if (mode === 'exchange') exchangeDuration.observe({ outcome }, (performance.now() - start) / 1000);
+      return result;
+    };
+    const result = make(request);
+    return result instanceof Promise ? result.then(count) : count(result);
+  };
+}
+
+const OUTCOMES = {
+  exchange_refused: 'refused',
+  exchange_invalid: 'invalid',
+  exchange_timeout: 'timeout',
+  exchange_unavailable: 'unavailable',
+  mint_failed: 'unavailable',
+} as const;

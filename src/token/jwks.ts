@@ -1,0 +1,132 @@
+/**
+ * The keys of one issuer (RFC 7517): fetched when first needed, kept, and fetched again for an unknown `kid`, at most once
+ * in a cooldown and never twice at the same time. While the issuer is out of reach the last keys serve on, up to a limit.
+ * Refused: keys that are no public signing keys, RSA under 2048 bits or with a small exponent, oversized sets.
+ */
+import { type CompactJWSHeaderParameters, type CryptoKey, createLocalJWKSet, errors, type JSONWebKeySet, type JWK } from 'jose';
+import { isObject } from '../mcp/message.ts';
+
+export interface KeySetOptions {
+  /** Resolves the JWKS as parsed JSON, or throws. */
+  readonly fetchKeys: () => Promise<unknown>;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** No second fetch within this time, whatever the outcome of the first. */
+  readonly cooldownMs: number;
+  /** Keys older than this are fetched again. */
+  readonly maxAgeMs: number;
+  /** Keys older than this are not used, even if the issuer is down. */
+  readonly maxStaleMs: number;
+  /** Keys that an earlier set held, to go on with. */
+  readonly before?: HeldKeys | null;
+  readonly onFetch?: (outcome: 'ok' | 'failed', cause?: unknown) => void;
+}
+
+export interface HeldKeys {
+  readonly find: ReturnType<typeof createLocalJWKSet>;
+  /** When they were fetched, epoch milliseconds. */
+  readonly at: number;
+  readonly size: number;
+}
+
+export interface KeySet {
+  /** The key for a token header. Throws KeysUnavailable, or jose's JWKSNoMatchingKey. */
+  readonly keyFor: (header: CompactJWSHeaderParameters) => Promise<CryptoKey>;
+  /** The keys in force; null before the first fetch. */
+  readonly held: () => HeldKeys | null;
+  /** Fetches now, unless it cools down: so that keys are there before the first caller is. */
+  readonly warm: () => Promise<void>;
+}
+
+/** No keys could be had and none are left. */
+export class KeysUnavailable extends Error {
+  override name = 'KeysUnavailable';
+}
+
+const MAX_KEYS = 100;
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+
+export function createKeySet(options: KeySetOptions): KeySet {
+  const { fetchKeys, now, cooldownMs, maxAgeMs, maxStaleMs, onFetch } = options;
+  let keys: HeldKeys | null = options.before ?? null;
+  let attemptedAt = Number.NEGATIVE_INFINITY;
+  let pending: Promise<void> | null = null;
+
+  async function load(): Promise<void> {
+    attemptedAt = now();
+    try {
+      const usable = usableKeys(await fetchKeys());
+      keys = { find: createLocalJWKSet(usable), at: now(), size: usable.keys.length };
+      onFetch?.('ok');
+    } catch (cause) {
+      onFetch?.('failed', cause);
+      if (keys === null) throw new KeysUnavailable('keys could not be fetched', { cause });
+    }
+  }
+
+  /** Joins the fetch under way, starts one, or does nothing while it cools down. */
+  function refresh(): Promise<void> {
+    if (pending === null && now() - attemptedAt < cooldownMs) return Promise.resolve();
+    pending ??= load().finally(() => {
+      pending = null;
+    });
+    return pending;
+  }
+
+  async function keyFor(header: CompactJWSHeaderParameters): Promise<CryptoKey> {
+    if (keys === null) await refresh();
+    // Old keys are good enough to go on with: the fetch runs beside the request, unless they are too old.
+    else if (now() - keys.at > maxStaleMs) await refresh();
+    else if (now() - keys.at > maxAgeMs) void refresh();
+    if (keys === null || now() - keys.at > maxStaleMs) throw new KeysUnavailable('no keys');
+    try {
+      return await keys.find(header);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      const before = keys;
+      await refresh();
+      if (keys === before) throw error;
+      return keys.find(header);
+    }
+  }
+
+  return { keyFor, held: () => keys, warm: refresh };
+}
+
+/** Drops what must not verify a token; throws where the document is no key set or nothing is left. */
+export function usableKeys(document: unknown): JSONWebKeySet {
+  if (!isObject(document) || !Array.isArray(document.keys)) throw new TypeError('the document is not a JWK Set');
+  if (document.keys.length > MAX_KEYS) throw new TypeError(`the JWK Set holds more than ${MAX_KEYS} keys`);
+  const keys = document.keys.filter(isUsable);
+  if (keys.length === 0) throw new TypeError('the JWK Set holds no usable signing key');
+  return { keys };
+}
+
+function isUsable(key: unknown): key is JWK {
+  if (!isObject(key) || PRIVATE_MEMBERS.some((member) => member in key)) return false;
+  if (key.use !== undefined && key.use !== 'sig') return false;
+  if (Array.isArray(key.key_ops) && !key.key_ops.includes('verify')) return false;
+  return key.kty === 'RSA' ? isStrongRsa(key) : key.kty === 'EC' || key.kty === 'OKP';
+}
+
+function isStrongRsa({ n, e }: { n?: unknown; e?: unknown }): boolean {
+  if (typeof n !== 'string' || typeof e !== 'string') return false;
+  const modulus = Buffer.from(n, 'base64url');
+  const exponent = BigInt(`0x0${Buffer.from(e, 'base64url').toString('hex')}`);
+  const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
+  return bits >= 2048 && bits <= 16384 && exponent >= 65537n && exponent % 2n === 1n && !hasRocaFingerprint(modulus);
+}
+
+/** Odd primes up to 167 and, for each, the residues that 65537 generates: every ROCA modulus (CVE-2017-15361) falls into all. */
+const ROCA_RESIDUES: readonly (readonly [bigint, ReadonlySet<bigint>])[] = [
+  3, 5, 7, 11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,
+].map((prime) => {
+  const residues = new Set<bigint>();
+  for (let power = 1n; !residues.has(power); power = (power * 65537n) % BigInt(prime)) residues.add(power);
+  return [BigInt(prime), residues] as const;
+});
+
+function hasRocaFingerprint(modulus: Buffer): boolean {
+  const value = BigInt(`0x0${modulus.toString('hex')}`);
+  return ROCA_RESIDUES.every(([prime, residues]) => residues.has(value % prime));
+}

@@ -1,0 +1,71 @@
+/**
+ * Verified tokens, kept: a signature is checked once, every request checks anew what can change (time, audience).
+ * The cache holds hashes of tokens, never tokens, and an entry lives no longer than its token.
+ */
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { deny, ok, type Result } from '../result.ts';
+import type { Principal } from './principal.ts';
+import { type IssuerRules, verifyToken } from './verify.ts';
+
+export interface VerifierOptions {
+  readonly issuers: ReadonlyMap<string, IssuerRules>;
+  /** Our own name as an actor: a token that names it first is one of our delegation tokens. */
+  readonly actor: string;
+  readonly cacheEntries: number;
+  readonly cacheTtlMs: number;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly onLookup?: (result: 'hit' | 'miss') => void;
+}
+
+/** What one protected resource accepts. */
+export interface Expected {
+  readonly audiences: ReadonlySet<string>;
+  /** Issuers accepted at this resource. */
+  readonly issuers: ReadonlySet<string>;
+}
+
+export interface Verifier {
+  readonly verify: (token: string, expected: Expected) => Promise<Result<Principal>>;
+  readonly cached: () => number;
+}
+
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { issuers, actor, now, onLookup } = options;
+  const cache = new LRUCache<string, Principal>({ max: options.cacheEntries, ttl: options.cacheTtlMs });
+
+  async function principalOf(token: string): Promise<Result<Principal>> {
+    const key = hash('sha256', token, 'base64');
+    const known = cache.get(key);
+    onLookup?.(known === undefined ? 'miss' : 'hit');
+    if (known !== undefined) {
+      return isExpired(known, now()) ? deny({ reason: 'token_expired' }) : ok(known);
+    }
+    const verified = await verifyToken(token, issuers, now());
+    if (verified.ok) {
+      const remainingMs = verified.value.expiresAt * 1000 - now();
+      if (remainingMs > 0) cache.set(key, verified.value, { ttl: Math.min(remainingMs, options.cacheTtlMs) });
+    }
+    return verified;
+  }
+
+  async function verify(token: string, expected: Expected): Promise<Result<Principal>> {
+    const found = await principalOf(token);
+    if (!found.ok) return found;
+    const principal = found.value;
+    if (!expected.issuers.has(principal.issuer)) return deny({ reason: 'token_issuer_unknown' });
+    const everywhere = issuers.get(principal.issuer)?.audiences;
+    if (!principal.audience.some((one) => expected.audiences.has(one) || everywhere?.has(one)))
+      return deny({ reason: 'token_audience_mismatch' });
+    if (principal.actor[0]?.sub === actor) return deny({ reason: 'token_is_delegation' });
+    return found;
+  }
+
+  return { verify, cached: () => cache.size };
+}
+
+/** The clock tolerance helped the token in once; what is kept expires on the second. */
+function isExpired(principal: Principal, nowMs: number): boolean {
+  return principal.expiresAt * 1000 <= nowMs;
+}
