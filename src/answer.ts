@@ -4,10 +4,11 @@
  */
 import { type HttpFacts, singleHeader } from './http.ts';
 import type { Operation } from './mcp/operation.ts';
+import { type Reason, reasonRow } from './reasons.ts';
 import { chooseName, type Resource, type Resources } from './resource.ts';
 import { challengeHeader } from './token/challenge.ts';
 import { resourceMetadata } from './token/metadata.ts';
-import { type Denial, type Reason, reasonRow } from './verdict.ts';
+import type { Denial } from './verdict.ts';
 
 type HeaderLine = readonly [name: string, value: string];
 

@@ -11,12 +11,13 @@ import { type Operation, readOperation } from './mcp/operation.ts';
 import type { Outbound } from './policy/decision.ts';
 import { policyInput } from './policy/input.ts';
 import type { Policy } from './policy/policy.ts';
+import { type Outcome, type Reason, reasonRow } from './reasons.ts';
 import type { Resource, Resources } from './resource.ts';
 import { deny, ok, type Result } from './result.ts';
 import { readBearer } from './token/bearer.ts';
 import type { Principal } from './token/principal.ts';
 import type { Verifier } from './token/verifier.ts';
-import { type Denial, type Outcome, type Reason, reasonRow } from './verdict.ts';
+import type { Denial } from './verdict.ts';
 
 export interface Ports {
   readonly resources: Resources;

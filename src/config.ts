@@ -1,218 +1,12 @@
 /**
- * The configuration: one YAML file to one frozen value, or every problem at once, each with its path.
- * Secrets stay outside: a setting names the file or the environment variable that holds one. Read by app.ts alone;
- * docs/configuration.md and config.schema.json are generated from here.
+ * One YAML file to one frozen value, or every problem at once, each with its path.
+ * Read by ports.ts and app.ts; everything else gets plain arguments.
  */
 import { parseDocument } from 'yaml';
-import { z } from 'zod';
-import { isSafeUrl } from './http-client.ts';
+import type { z } from 'zod';
+import { type Config, configSchema } from './config-schema.ts';
 
-const MIB = 1024 * 1024;
-
-const positive = (fallback: number, text: string) => z.int().positive().default(fallback).describe(text);
-const name = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'use lower-case letters, digits and hyphens');
-const listen = z.string().regex(/^(unix:\/\/\/\S+|[^\s:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$/, 'use host:port or unix:///path');
-const url = z.string().refine(isSafeUrl, 'use an https URL without user, password or fragment (plain http to this host only)');
-const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'use one scope token (RFC 6749 section 3.3)');
-const headerName = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'use a lower-case header name');
-const secret = z
-  .union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/) })])
-  .describe('Where a secret is: `{file: PATH}` or `{env: NAME}`. Never the secret itself.');
-
-const server = z.strictObject({
-  listen: listen.default('127.0.0.1:9191').describe('Where Envoy asks: `host:port`, or `unix:///path` for a Unix socket.'),
-  tls: z
-    .strictObject({
-      certFile: z.string().describe('PEM certificate chain.'),
-      keyFile: z.string().describe('PEM private key.'),
-      clientCaFile: z.string().describe('PEM authorities of the client certificates that are accepted; mutual TLS always.'),
-    })
-    .optional()
-    .describe('Mutual TLS with Envoy. Without it listen on loopback or on a Unix socket only.'),
-  allowPlaintextNetwork: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Accept a plaintext listener that other hosts can reach. Only where the network itself is trusted, such as one pod.',
-    ),
-  maxMessageBytes: positive(2 * MIB, 'Largest gRPC message; above `mcp.maxBodyBytes` plus headers.'),
-  maxConcurrentStreams: positive(1000, 'HTTP/2 streams of one connection.'),
-  maxInFlight: positive(1000, 'Checks under way; what exceeds it is answered 503 `overloaded`.'),
-  deadlineReserveMs: z.int().min(0).default(20).describe("Kept back of Envoy's deadline for the way back."),
-  drainDelayMs: z
-    .int()
-    .min(0)
-    .default(0)
-    .describe('After SIGTERM: how long health says NOT_SERVING before the server stops taking calls.'),
-  drainMs: positive(8000, 'After that: how long calls under way may take.'),
-});
-
-const issuer = z.strictObject({
-  issuer: url.describe('Exactly the `iss` of its tokens. Its metadata is found by RFC 8414 or OpenID Connect Discovery.'),
-  jwksUri: url.optional().describe('Where its keys are, in place of discovery.'),
-  tokenTypes: z
-    .array(z.string().toLowerCase())
-    .min(1)
-    .default(['at+jwt'])
-    .describe(
-      'Accepted `typ` headers, without `application/`. Keycloak writes `jwt`: then say in `claims` what an access token carries.',
-    ),
-  algorithms: z
-    .array(z.enum(['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']))
-    .min(1)
-    .default(['ES256', 'EdDSA', 'RS256', 'PS256'])
-    .describe('Accepted signature algorithms.'),
-  audiences: z
-    .array(z.string().min(1))
-    .default([])
-    .describe('Audiences accepted from this issuer at every resource, such as its own URL in client-credentials tokens.'),
-  clients: z.array(z.string().min(1)).optional().describe('Clients that may call; all that the issuer registered, if absent.'),
-  claims: z
-    .record(z.string(), z.array(z.union([z.string(), z.number(), z.boolean()])).min(1))
-    .default({})
-    .describe('Claims that must have one of the values listed.'),
-  maxLifetimeSeconds: positive(86_400, 'A token that lives longer (exp - iat) is refused.'),
-  clockToleranceSeconds: z.int().min(0).max(300).default(5).describe('How far clocks may differ.'),
-  keyCooldownMs: positive(30_000, 'No second fetch of its keys within this time.'),
-  keyMaxAgeMs: positive(600_000, 'Keys older than this are fetched again.'),
-  keyMaxStaleMs: positive(86_400_000, 'Keys older than this are not used, even while the issuer is out of reach.'),
-});
-
-const tool = z.strictObject({
-  title: z.string().optional().describe('For people.'),
-  annotations: z.record(z.string(), z.unknown()).default({}).describe('As in tools/list: `readOnlyHint`, `destructiveHint` …'),
-});
-
-const delegationMode = z.enum(['exchange', 'mint', 'none']);
-
-const resource = z.strictObject({
-  name: name.describe("The backend's name in policy, metrics and logs."),
-  path: z
-    .string()
-    .regex(/^\/[^?#\s]*$/, 'use an absolute path')
-    .describe('The path at which Envoy serves it; matched exactly.'),
-  publicUrls: z
-    .array(url)
-    .min(1)
-    .describe(
-      'Every URL under which clients know it. Each has its own metadata and is accepted as an audience; the first is the canonical one.',
-    ),
-  audiences: z.array(z.string().min(1)).default([]).describe('Further audiences accepted here.'),
-  issuers: z.array(url).min(1).optional().describe('Issuers accepted here; all, if absent.'),
-  scopesSupported: z.array(scope).default([]).describe('`scopes_supported` of its metadata; keep it minimal.'),
-  challengeScopes: z.array(scope).default([]).describe('Scopes named to a caller without a token.'),
-  denials: z
-    .enum(['conversational', 'strict'])
-    .default('conversational')
-    .describe("A policy's no: `conversational` is HTTP 200 with a JSON-RPC error, `strict` is 403."),
-  delegation: delegationMode.optional().describe('How its delegation tokens are made; `delegation.mode`, if absent.'),
-  documentation: url.optional().describe('`resource_documentation` of its metadata.'),
-  tools: z
-    .record(z.string(), tool)
-    .default({})
-    .describe('Its tools by name: bounds the metric label and tells policy what it calls.'),
-});
-
-const clientAuthentication = z
-  .discriminatedUnion('method', [
-    z.strictObject({ method: z.literal('client_secret_basic'), secret }),
-    z.strictObject({ method: z.literal('client_secret_post'), secret }),
-    z.strictObject({
-      method: z.literal('private_key_jwt'),
-      keyFile: z.string().describe('PEM private key (PKCS #8).'),
-      kid: z.string().optional(),
-    }),
-  ])
-  .describe('How the gateway authenticates at the token endpoint.');
-
-const delegation = z.strictObject({
-  actor: z.string().min(1).describe("The gateway's name in `act.sub`."),
-  mode: delegationMode
-    .default('exchange')
-    .describe('`exchange` asks an authorization server (RFC 8693), `mint` signs here, `none` sends no token.'),
-  header: headerName.default('authorization').describe('Request header that carries the delegation token.'),
-  maxTtlSeconds: z.int().min(1).max(60).default(5).describe('No delegation token lives longer.'),
-  exchange: z
-    .strictObject({
-      issuer: url.describe('The authorization server; found as in `issuers`.'),
-      clientId: z.string().min(1),
-      clientAuthentication,
-      tokenTypes: z
-        .array(z.string().toLowerCase())
-        .min(1)
-        .default(['at+jwt'])
-        .describe('`typ` headers accepted in what it issues.'),
-      allowMissingActor: z
-        .boolean()
-        .default(false)
-        .describe(
-          'Accept tokens without `act`, from servers that cannot issue one. Backends then cannot tell the gateway from the caller.',
-        ),
-      clockToleranceSeconds: z.int().min(0).max(60).default(5),
-    })
-    .optional(),
-  mint: z
-    .strictObject({
-      issuer: url.describe('`iss` of what we sign; backends find our keys below it.'),
-      keys: z
-        .array(z.strictObject({ kid: z.string().min(1), keyFile: z.string().describe('PEM private key, P-256 or Ed25519.') }))
-        .min(1)
-        .describe('The first signs, all are published: announce a new key second, move it to the front, remove the old one.'),
-    })
-    .optional(),
-});
-
-export const configSchema = z.strictObject({
-  server: server.prefault({}).describe('The gRPC service that Envoy asks.'),
-  admin: z
-    .strictObject({ listen: listen.default('127.0.0.1:9192').describe('Serves /metrics, /livez and /readyz.') })
-    .prefault({}),
-  wellKnown: z
-    .strictObject({ listen: listen.describe('Serves our JWKS, its issuer metadata and the resource metadata over plain HTTP.') })
-    .optional()
-    .describe('Needed with `mint`, unless backends get our keys in another way.'),
-  mcp: z
-    .strictObject({
-      maxBodyBytes: positive(MIB, "Largest message; not above Envoy's `max_request_bytes`."),
-      maxDepth: z.int().min(8).max(512).default(64).describe('Nesting of JSON.'),
-      allowedOrigins: z
-        .array(z.string().regex(/^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/, 'use scheme://host[:port]'))
-        .default([])
-        .describe('Origins of browser-based clients; a request with another Origin is refused.'),
-    })
-    .prefault({}),
-  httpClient: z
-    .strictObject({
-      timeoutMs: positive(5000, "For keys, metadata and exchange; an exchange also ends with Envoy's deadline."),
-      maxResponseBytes: positive(MIB, 'Largest answer read.'),
-      caFile: z.string().optional().describe("PEM authorities to trust in place of the system's."),
-    })
-    .prefault({})
-    .describe('How the sidecar fetches.'),
-  issuers: z.array(issuer).min(1).describe('Who issues the tokens that callers bring.'),
-  tokens: z
-    .strictObject({
-      cacheEntries: positive(10_000, 'Verified tokens kept.'),
-      cacheTtlMs: positive(60_000, 'How long a verified token is kept at most; never longer than it lives.'),
-    })
-    .prefault({}),
-  resources: z.array(resource).min(1).describe('The MCP servers behind Envoy.'),
-  policy: z.strictObject({
-    bundleFile: z.string().describe('An OPA bundle, built with `opa build -t wasm`.'),
-    maxBundleBytes: positive(16 * MIB, 'Largest bundle, packed and unpacked.'),
-    maxMemoryBytes: positive(32 * MIB, 'Memory of one evaluation.'),
-    headers: z.array(headerName).default([]).describe('Request headers that policy may see.'),
-  }),
-  delegation,
-  decisionLog: z
-    .strictObject({
-      file: z.string().default('-').describe('`-` is standard output.'),
-      maxBufferedBytes: positive(16 * MIB, 'Lines that wait for a slow sink; beyond it Checks are refused.'),
-    })
-    .prefault({}),
-});
-
-export type Config = z.output<typeof configSchema>;
+export type { Config };
 
 /** What is wrong with a configuration, each line with its path. */
 export class ConfigError extends Error {
@@ -253,54 +47,42 @@ function showPath(path: readonly PropertyKey[]): string {
 /** What no single setting can show. */
 function crossProblems(config: Config): string[] {
   const { server, mcp, issuers, resources, delegation } = config;
-  const problems: string[] = [];
+  const mint = delegation.mint?.issuer;
+  return [
+    server.maxMessageBytes <= mcp.maxBodyBytes && 'server.maxMessageBytes: must be larger than mcp.maxBodyBytes',
+    isExposed(server) && 'server.listen: other hosts can reach it: set server.tls, or listen on loopback or a Unix socket',
+    ...repeated('issuers', issuers, 'issuer'),
+    ...repeated('resources', resources, 'name'),
+    ...repeated('resources', resources, 'path'),
+    ...resources.flatMap((resource, index) => resourceProblems(resource, `resources[${index}]`, config)),
+    issuers.some(({ issuer }) => issuer === mint) &&
+      'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass at the front door',
+  ].filter((problem) => problem !== false);
+}
+
+function resourceProblems(resource: Config['resources'][number], path: string, { issuers, delegation }: Config): string[] {
   const known = new Set(issuers.map(({ issuer }) => issuer));
-  if (server.maxMessageBytes <= mcp.maxBodyBytes) problems.push('server.maxMessageBytes: must be larger than mcp.maxBodyBytes');
-  if (server.tls === undefined && !server.allowPlaintextNetwork && !isLocal(server.listen)) {
-    problems.push(
-      'server.listen: other hosts can reach this address: set server.tls, use a Unix socket or loopback, or set server.allowPlaintextNetwork',
-    );
-  }
-  problems.push(
-    ...repeated(
-      'issuers',
-      'issuer',
-      issuers.map(({ issuer }) => issuer),
-    ),
-  );
-  problems.push(
-    ...repeated(
-      'resources',
-      'name',
-      resources.map(({ name }) => name),
-    ),
-  );
-  problems.push(
-    ...repeated(
-      'resources',
-      'path',
-      resources.map(({ path }) => path),
-    ),
-  );
-  for (const [index, resource] of resources.entries()) {
-    for (const [at, issuer] of (resource.issuers ?? []).entries()) {
-      if (!known.has(issuer)) problems.push(`resources[${index}].issuers[${at}]: is not among issuers`);
-    }
-    const mode = resource.delegation ?? delegation.mode;
-    if (mode !== 'none' && delegation[mode] === undefined)
-      problems.push(`resources[${index}]: its delegation is ${mode}, so delegation.${mode} is needed`);
-  }
-  if (delegation.mint !== undefined && known.has(delegation.mint.issuer)) {
-    problems.push('delegation.mint.issuer: must not be among issuers, or a delegation token would pass at the front door');
-  }
-  return problems;
+  const mode = resource.delegation ?? delegation.mode;
+  const strangers = (resource.issuers ?? []).filter((issuer) => !known.has(issuer));
+  return [
+    ...strangers.map((issuer) => `${path}.issuers: ${issuer} is not among issuers`),
+    ...(mode !== 'none' && delegation[mode] === undefined
+      ? [`${path}: its delegation is ${mode}, so delegation.${mode} is needed`]
+      : []),
+  ];
+}
+
+/** Plaintext on an address that other hosts can reach. */
+function isExposed({ listen, tls, allowPlaintextNetwork }: Config['server']): boolean {
+  return tls === undefined && !allowPlaintextNetwork && !isLocal(listen);
 }
 
 function isLocal(address: string): boolean {
   return address.startsWith('unix:') || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(address);
 }
 
-function repeated(list: string, member: string, values: readonly string[]): string[] {
+function repeated<K extends string>(list: string, entries: readonly Readonly<Record<K, string>>[], member: K): string[] {
+  const values = entries.map((entry) => entry[member]);
   return values.flatMap((value, index) =>
     values.indexOf(value) < index ? [`${list}[${index}].${member}: ${value} is there twice`] : [],
   );

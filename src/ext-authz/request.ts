@@ -14,17 +14,16 @@ export function toHttpFacts({ attributes }: CheckRequest, metadata: Metadata, no
   // A body as text has lost what was not UTF-8: without its bytes it cannot be judged.
   if (http.body) return null;
   const headers = http.header_map ? rawHeaders(http.header_map) : joinedHeaders(http.headers ?? {});
-  const queryAt = http.path.indexOf('?');
+  const [path, query] = splitPath(http.path);
   const size = http.size ?? 0;
-  const body = http.raw_body ?? NO_BYTES;
   return {
     requestId: headers.get('x-request-id')?.[0] ?? http.id ?? '',
     method: http.method,
-    path: queryAt < 0 ? http.path : http.path.slice(0, queryAt),
-    query: queryAt < 0 ? '' : http.path.slice(queryAt + 1),
+    path,
+    query,
     host: http.host ?? '',
     headers,
-    body,
+    body: http.raw_body ?? NO_BYTES,
     statedSize: size > 0 ? size : null,
     partialBody: headers.get(PARTIAL_BODY)?.some((value) => value !== 'false') ?? false,
     sourceIp: attributes.source?.address?.socket_address?.address ?? '',
@@ -33,6 +32,11 @@ export function toHttpFacts({ attributes }: CheckRequest, metadata: Metadata, no
     context: attributes.context_extensions ?? {},
     traceId: traceId(metadata),
   };
+}
+
+function splitPath(target: string): [path: string, query: string] {
+  const at = target.indexOf('?');
+  return at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)];
 }
 
 /** One entry per header line (`encode_raw_headers`); bytes beyond ASCII become one character each. */

@@ -7,8 +7,8 @@
  * JSON.parse accepts the scan is exact; on other text it only has to end.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
+import type { Reason } from '../reasons.ts';
 import { deny, ok, type Result } from '../result.ts';
-import type { Reason } from '../verdict.ts';
 
 export interface JsonLimits {
   readonly maxBytes: number;
@@ -51,6 +51,16 @@ interface Frame {
   expectKey: boolean;
 }
 
+interface Scan {
+  readonly text: string;
+  readonly maxDepth: number;
+  readonly stack: Frame[];
+  readonly members: Map<string, Span>;
+  /** The root member being read, and where its value starts. */
+  member: string | null;
+  memberStart: number;
+}
+
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const MINUS = 0x2d;
@@ -62,74 +72,76 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
 function scan(text: string, maxDepth: number): Map<string, Span> | Reason {
-  const members = new Map<string, Span>();
-  const stack: Frame[] = [];
-  let frame: Frame | undefined;
-  let memberKey: string | null = null;
-  let memberStart = 0;
-  let at = 0;
-
-  const closeMember = (end: number): void => {
-    if (stack.length !== 1 || memberKey === null) return;
-    members.set(memberKey, trimmed(text, memberStart, end));
-    memberKey = null;
-  };
-
-  while (at < text.length) {
-    const unit = text.charCodeAt(at);
-    switch (unit) {
-      case QUOTE: {
-        const end = endOfString(text, at);
-        if (end < 0) return 'json_invalid';
-        if (frame?.keys && frame.expectKey) {
-          const literal = text.slice(at, end);
-          const key = readKey(literal);
-          if (key === null) return 'json_invalid';
-          const folded = isPlain(literal) ? key.toLowerCase() : foldKey(key);
-          if (frame.keys.has(folded)) return 'json_duplicate_key';
-          frame.keys.add(folded);
-          if (stack.length === 1) memberKey = key;
-        }
-        at = end;
-        break;
-      }
-      case OPEN_OBJECT:
-      case OPEN_ARRAY:
-        if (stack.length >= maxDepth) return 'json_too_deep';
-        frame = { keys: unit === OPEN_OBJECT ? new Set() : null, expectKey: true };
-        stack.push(frame);
-        at++;
-        break;
-      case CLOSE_OBJECT:
-      case CLOSE_ARRAY:
-        closeMember(at);
-        stack.pop();
-        frame = stack.at(-1);
-        at++;
-        break;
-      case COMMA:
-        closeMember(at);
-        if (frame) frame.expectKey = true;
-        at++;
-        break;
-      case COLON:
-        if (frame) frame.expectKey = false;
-        at++;
-        if (stack.length === 1) memberStart = at;
-        break;
-      default:
-        if (unit === MINUS || isDigit(unit)) {
-          const end = endOfNumber(text, at);
-          // A request id is echoed as it was written and never computed with, so it may be any integer.
-          const echoed = stack.length === 1 && memberKey === 'id';
-          if (!echoed && !isExact(text.slice(at, end))) return 'json_number_imprecise';
-          at = end;
-        } else {
-          at++;
-        }
-    }
+  const state: Scan = { text, maxDepth, stack: [], members: new Map(), member: null, memberStart: 0 };
+  for (let at = 0; at < text.length; ) {
+    const next = step(state, at);
+    if (typeof next === 'string') return next;
+    at = next;
   }
-  return members;
+  return state.members;
+}
+
+/** Takes one token and says where the next starts, or what is wrong with it. */
+function step(state: Scan, at: number): number | Reason {
+  const unit = state.text.charCodeAt(at);
+  switch (unit) {
+    case QUOTE:
+      return takeString(state, at);
+    case OPEN_OBJECT:
+    case OPEN_ARRAY:
+      if (state.stack.length >= state.maxDepth) return 'json_too_deep';
+      state.stack.push({ keys: unit === OPEN_OBJECT ? new Set() : null, expectKey: true });
+      return at + 1;
+    case CLOSE_OBJECT:
+    case CLOSE_ARRAY:
+      closeMember(state, at);
+      state.stack.pop();
+      return at + 1;
+    case COMMA:
+      closeMember(state, at);
+      expectKey(state, true);
+      return at + 1;
+    case COLON:
+      expectKey(state, false);
+      if (state.stack.length === 1) state.memberStart = at + 1;
+      return at + 1;
+    default:
+      return unit === MINUS || isDigit(unit) ? takeNumber(state, at) : at + 1;
+  }
+}
+
+function expectKey({ stack }: Scan, expected: boolean): void {
+  const frame = stack[stack.length - 1];
+  if (frame) frame.expectKey = expected;
+}
+
+function takeString(state: Scan, at: number): number | Reason {
+  const end = endOfString(state.text, at);
+  if (end < 0) return 'json_invalid';
+  const frame = state.stack[state.stack.length - 1];
+  if (!frame?.keys || !frame.expectKey) return end;
+  const literal = state.text.slice(at, end);
+  const plain = isPlain(literal);
+  const key = plain ? literal.slice(1, -1) : readEscaped(literal);
+  if (key === null) return 'json_invalid';
+  const folded = plain ? key.toLowerCase() : foldKey(key);
+  if (frame.keys.has(folded)) return 'json_duplicate_key';
+  frame.keys.add(folded);
+  if (state.stack.length === 1) state.member = key;
+  return end;
+}
+
+function takeNumber(state: Scan, at: number): number | Reason {
+  const end = endOfNumber(state.text, at);
+  // A request id is echoed as it was written and never computed with, so it may be any integer.
+  const echoed = state.stack.length === 1 && state.member === 'id';
+  return echoed || isExact(state.text.slice(at, end)) ? end : 'json_number_imprecise';
+}
+
+function closeMember(state: Scan, end: number): void {
+  if (state.stack.length !== 1 || state.member === null) return;
+  state.members.set(state.member, trimmed(state.text, state.memberStart, end));
+  state.member = null;
 }
 
 /** The index after the closing quote; negative if there is none, or at a surrogate without its other half. */
@@ -138,21 +150,22 @@ function endOfString(text: string, start: number): number {
     const unit = text.charCodeAt(at);
     if (unit === QUOTE) return at + 1;
     if (unit !== BACKSLASH) continue;
-    at++;
-    if (text[at] !== 'u') continue;
-    const escaped = Number.parseInt(text.slice(at + 1, at + 5), 16);
-    at += 4;
-    if (escaped >= 0xdc00 && escaped <= 0xdfff) return -1;
-    if (escaped >= 0xd800 && escaped <= 0xdbff) {
-      if (!/^\\u[dD][c-fC-F]/.test(text.slice(at + 1, at + 5))) return -1;
-      at += 6;
-    }
+    const length = escapeLength(text, at);
+    if (length < 0) return -1;
+    at += length - 1;
   }
   return -1;
 }
 
-function readKey(literal: string): string | null {
-  if (isPlain(literal)) return literal.slice(1, -1);
+/** Length of the escape at a backslash; a surrogate pair counts as one, half a pair is negative. */
+function escapeLength(text: string, at: number): number {
+  if (text[at + 1] !== 'u') return 2;
+  const escaped = Number.parseInt(text.slice(at + 2, at + 6), 16);
+  if (!(escaped >= 0xd800 && escaped <= 0xdfff)) return 6;
+  return escaped < 0xdc00 && /^\\u[dD][c-fC-F]/.test(text.slice(at + 6, at + 10)) ? 12 : -1;
+}
+
+function readEscaped(literal: string): string | null {
   try {
     return JSON.parse(literal) as string;
   } catch {

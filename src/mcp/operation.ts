@@ -4,8 +4,9 @@
  * body, bodies that did not arrive whole.
  */
 import { type HttpFacts, singleHeader } from '../http.ts';
+import type { Reason } from '../reasons.ts';
 import { deny, ok, type Result } from '../result.ts';
-import type { Denial, Reason } from '../verdict.ts';
+import type { Denial } from '../verdict.ts';
 import { type JsonLimits, readJson } from './json.ts';
 import { isObject, type JsonObject, type Message, parseMessage } from './message.ts';
 import { findMethod, type MethodRow, type Target } from './methods.ts';

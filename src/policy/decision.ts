@@ -3,8 +3,9 @@
  * everything but the exact shape is a refusal, because a careless `allow` must not become one.
  */
 import { isObject, type JsonObject } from '../mcp/message.ts';
+import { POLICY_REASONS, type Reason } from '../reasons.ts';
 import { deny, ok, type Result } from '../result.ts';
-import { type Denial, POLICY_REASONS, type Reason } from '../verdict.ts';
+import type { Denial } from '../verdict.ts';
 
 /** Which delegation token the backend gets (RFC 8693 section 2.1). */
 export interface Outbound {

@@ -73,19 +73,23 @@ export function createKeySet(options: KeySetOptions): KeySet {
     return pending;
   }
 
-  async function keyFor(header: CompactJWSHeaderParameters): Promise<CryptoKey> {
-    if (keys === null) await refresh();
-    // Old keys are good enough to go on with: the fetch runs beside the request, unless they are too old.
-    else if (now() - keys.at > maxStaleMs) await refresh();
-    else if (now() - keys.at > maxAgeMs) void refresh();
+  /** Keys to go on with: the first fetch and one after too long are waited for, one in between runs beside. */
+  async function usable(): Promise<HeldKeys> {
+    const age = keys === null ? Number.POSITIVE_INFINITY : now() - keys.at;
+    const refreshed = age > maxAgeMs ? refresh() : undefined;
+    if (age > maxStaleMs) await refreshed;
     if (keys === null || now() - keys.at > maxStaleMs) throw new KeysUnavailable('no keys');
+    return keys;
+  }
+
+  async function keyFor(header: CompactJWSHeaderParameters): Promise<CryptoKey> {
+    const before = await usable();
     try {
-      return await keys.find(header);
+      return await before.find(header);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      const before = keys;
       await refresh();
-      if (keys === before) throw error;
+      if (keys === null || keys === before) throw error;
       return keys.find(header);
     }
   }

@@ -6,8 +6,8 @@
 import { errors, type JWTHeaderParameters, jwtVerify } from 'jose';
 import { readJson } from '../mcp/json.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
+import type { Reason } from '../reasons.ts';
 import { deny, ok, type Result } from '../result.ts';
-import type { Reason } from '../verdict.ts';
 import { type KeySet, KeysUnavailable } from './jwks.ts';
 import { type Principal, toPrincipal } from './principal.ts';
 

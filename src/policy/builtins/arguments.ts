@@ -19,7 +19,9 @@ export const limits = {
   depth: 200,
   /** characters of a regular expression or glob */
   pattern: 1_024,
-  /** regular expression instructions times characters of text, for one search */
+  /** instructions of a compiled regular expression */
+  regexProgram: 10_000,
+  /** instructions times characters of text, for one search */
   regexWork: 16_000_000,
   /** wall-clock milliseconds for all searches of one call */
   regexMs: 250,
@@ -43,7 +45,12 @@ export function isTextList(value: unknown): value is readonly string[] {
 }
 
 export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !isList(value) && !isSet(value);
+}
+
+/** Sets only come from wire.ts: JSON has none. */
+export function isSet(value: unknown): value is ReadonlySet<unknown> {
+  return value instanceof Set;
 }
 
 /** An integer we can trust; undefined when it is none; refused when JSON.parse may have rounded it. */
@@ -85,10 +92,12 @@ function surrogatesLast(unit: number): number {
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
-/** The same text for equal JSON values, and for no others. */
+/** The same text for equal values, and for no others. */
 export function canonical(builtin: string, value: unknown, depth = 0): string {
   if (depth > limits.depth) refuse(builtin, `values nested deeper than ${limits.depth}`);
-  if (isList(value)) return `[${value.map((item) => canonical(builtin, item, depth + 1)).join()}]`;
+  const inner = (item: unknown): string => canonical(builtin, item, depth + 1);
+  if (isList(value)) return `[${value.map(inner).join()}]`;
+  if (isSet(value)) return `set(${[...value].map(inner).sort().join()})`;
   if (isObject(value)) {
     const member = (key: string) => `${JSON.stringify(key)}:${canonical(builtin, value[key], depth + 1)}`;
     return `{${Object.keys(value).sort().map(member).join()}}`;

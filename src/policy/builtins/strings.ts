@@ -52,8 +52,8 @@ function reverse(text: string): string {
   return [...text].reverse().join('');
 }
 
-/** Where `part` begins in `text`, in UTF-16 units. */
-function occurrences(text: string, part: string, overlapping: boolean): number[] {
+/** Where `part` begins in `text`, counted in elements: UTF-16 units of a string. `part` is not empty. */
+export function occurrences(text: ArrayLike<string>, part: ArrayLike<string>, overlapping: boolean): number[] {
   const found: number[] = [];
   const border = borders(part);
   for (let i = 0, matched = 0; i < text.length; i += 1) {
@@ -67,7 +67,7 @@ function occurrences(text: string, part: string, overlapping: boolean): number[]
 }
 
 /** For each prefix of `part`, the length of its longest proper border (Knuth, Morris, Pratt). */
-function borders(part: string): Uint32Array {
+function borders(part: ArrayLike<string>): Uint32Array {
   const border = new Uint32Array(part.length);
   for (let i = 1, length = 0; i < part.length; i += 1) {
     while (length > 0 && part[i] !== part[length]) length = border[length - 1] ?? 0;

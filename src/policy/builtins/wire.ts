@@ -5,7 +5,7 @@
  * opa_value_parse, a superset that knows {1,2}, and a built-in may look at the value text of the
  * arguments it was called with. Unconnected, a set as result is an evaluation error, never an array.
  */
-import { isList, isText, limits, refuse } from './arguments.ts';
+import { isList, isObject, isSet, isText, limits, refuse } from './arguments.ts';
 
 interface Abi {
   readonly memory: { readonly buffer: ArrayBuffer };
@@ -56,11 +56,6 @@ function textAt(abi: Abi, address: number): string {
   return memory.toString('utf8', address, memory.indexOf(0, address));
 }
 
-/** Whether the argument is a set. An empty one is told from an object by `value`, its JSON form. */
-export function isSet(value: unknown, text: string): boolean {
-  return isList(value) && !text.startsWith('[');
-}
-
 /** A value with sets in it, from OPA's text; a set becomes a JS Set, a non-string key is refused. */
 export function readValue(builtin: string, text: string): unknown {
   const tokens = text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|set\(\)|[[\]{}:,]|[^\s[\]{}:,"]+/gs);
@@ -97,7 +92,12 @@ export function readValue(builtin: string, text: string): unknown {
 
 /** A set as result: OPA's literal in a buffer, which the SDK passes on untouched. */
 export function setOf(items: Iterable<unknown>): ArrayBuffer {
-  const texts = [...new Set([...items].map((item) => JSON.stringify(item)))];
-  const literal = texts.length === 0 ? 'set()' : `{${texts.join()}}`;
-  return new TextEncoder().encode(literal).buffer;
+  return new TextEncoder().encode(write(new Set(items))).buffer;
+}
+
+function write(value: unknown): string {
+  if (isSet(value)) return value.size === 0 ? 'set()' : `{${[...value].map(write).join()}}`;
+  if (isList(value)) return `[${value.map(write).join()}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}:${write(item)}`)}}`;
 }

@@ -1,0 +1,123 @@
+/**
+ * uri.parse and uri.is_valid: Go's net/url, which is neither WHATWG nor quite RFC 3986. A URL it rejects
+ * is undefined (parse) or false (is_valid); a part that decodes to bytes that are not UTF-8 is refused.
+ */
+import { type Family, isText } from './arguments.ts';
+import { readAddress } from './addresses.ts';
+import { percentDecode } from './encoding.ts';
+
+interface Uri {
+  readonly scheme: string;
+  readonly host: string;
+  readonly path: string;
+  readonly rawPath: string;
+  readonly rawQuery: string;
+  readonly fragment: string;
+}
+
+export const uri: Family = {
+  'uri.is_valid': (text) => isText(text) && text !== '' && parse('uri.is_valid', text) !== undefined,
+  'uri.parse': (text) => {
+    const parsed = isText(text) ? parse('uri.parse', text) : undefined;
+    return parsed && describe(parsed);
+  },
+};
+
+function describe({ scheme, host, path, rawPath, rawQuery, fragment }: Uri): unknown {
+  const [hostname, port] = splitPort(host);
+  const parts = { scheme, hostname, port, path, raw_path: rawPath, raw_query: rawQuery, fragment };
+  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== ''));
+}
+
+function parse(builtin: string, text: string): Uri | undefined {
+  const [before, rawFragment] = cut(text, '#');
+  const fragment = percentDecode(builtin, rawFragment);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what we look for
+  if (fragment === undefined || /[\x00-\x1f\x7f]/.test(before)) return undefined;
+  const empty = { scheme: '', host: '', path: '', rawPath: '', rawQuery: '', fragment };
+  if (before === '*') return { ...empty, path: '*', rawPath: '*' };
+  if (before.startsWith(':')) return undefined;
+  const scheme = /^[a-zA-Z][-a-zA-Z0-9+.]*(?=:)/.exec(before)?.[0] ?? '';
+  const [rest, rawQuery] = cut(before.slice(scheme === '' ? 0 : scheme.length + 1), '?');
+  const known = { ...empty, scheme: scheme.toLowerCase(), rawQuery };
+  if (!rest.startsWith('/') && scheme !== '') return known;
+  if (!rest.startsWith('/') && (rest.split('/', 1)[0] ?? '').includes(':')) return undefined;
+  return withHostAndPath(builtin, known, rest);
+}
+
+function withHostAndPath(builtin: string, known: Uri, rest: string): Uri | undefined {
+  const hasAuthority = rest.startsWith('//') && (known.scheme !== '' || !rest.startsWith('///'));
+  const slash = hasAuthority ? rest.indexOf('/', 2) : 0;
+  const rawPath = slash < 0 ? '' : rest.slice(slash);
+  const authority = hasAuthority ? rest.slice(2, slash < 0 ? undefined : slash) : '';
+  const host = readAuthority(builtin, known.scheme, authority);
+  const path = percentDecode(builtin, rawPath);
+  if (host === undefined || path === undefined) return undefined;
+  return { ...known, host, path, rawPath };
+}
+
+function readAuthority(builtin: string, scheme: string, authority: string): string | undefined {
+  const at = authority.lastIndexOf('@');
+  const user = authority.slice(0, Math.max(at, 0));
+  const host = readHost(builtin, scheme, authority.slice(at + 1));
+  if (!/^[-A-Za-z0-9._:~!$&'()*+,;=%@]*$/.test(user) || /%(?![0-9a-fA-F]{2})/.test(user)) return undefined;
+  return host;
+}
+
+function readHost(builtin: string, scheme: string, host: string): string | undefined {
+  const open = host.lastIndexOf('[');
+  if (open > 0) return undefined;
+  if (open === 0) return readLiteral(builtin, host);
+  const first = host.indexOf(':');
+  const colon = /^https?$/.test(scheme) ? first : host.lastIndexOf(':');
+  if (first >= 0 && !isPort(host.slice(colon))) return undefined;
+  return decodeHost(builtin, host);
+}
+
+/** "[fe80::1%25en0]:80": RFC 3986 section 3.2.2, with the zone of RFC 6874. */
+function readLiteral(builtin: string, host: string): string | undefined {
+  const close = host.lastIndexOf(']');
+  const port = host.slice(close + 1);
+  if (close < 0 || !isPort(port)) return undefined;
+  const inner = host.slice(1, close);
+  const zoneAt = inner.includes('%25') ? inner.indexOf('%25') : inner.length;
+  const address = decodeHost(builtin, inner.slice(0, zoneAt));
+  const zone = decodeZone(builtin, inner.slice(zoneAt));
+  if (address === undefined || zone === undefined || zone === '%') return undefined;
+  const isV6 = address.includes(':') && readAddress(address) !== undefined;
+  return isV6 ? `[${address}${zone}]${port}` : undefined;
+}
+
+/** In a host only bytes that are not ASCII may be percent-encoded, and few signs may stand bare. */
+function decodeHost(builtin: string, text: string): string | undefined {
+  if (/%[0-7](?!5)|%[013-7]5/.test(text) || !/^[-A-Za-z0-9._~!$&'()*+,;=:[\]<>"%\x80-\u{10ffff}]*$/u.test(text)) {
+    return undefined;
+  }
+  return percentDecode(builtin, text);
+}
+
+function decodeZone(builtin: string, text: string): string | undefined {
+  for (const [escaped] of text.matchAll(/%[0-9a-fA-F]{2}/g)) {
+    const character = String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
+    if (escaped !== '%25' && !/[-A-Za-z0-9._~!$&'()*+,;=:[\]<>" ]/.test(character)) return undefined;
+  }
+  if (!/^[-A-Za-z0-9._~!$&'()*+,;=:[\]<>"%\x80-\u{10ffff}]*$/u.test(text)) return undefined;
+  return percentDecode(builtin, text);
+}
+
+function isPort(text: string): boolean {
+  return /^(?::[0-9]*)?$/.test(text);
+}
+
+function splitPort(host: string): [string, string] {
+  const colon = host.lastIndexOf(':');
+  const hasPort = colon >= 0 && isPort(host.slice(colon));
+  const name = hasPort ? host.slice(0, colon) : host;
+  const bare = name.startsWith('[') && name.endsWith(']') ? name.slice(1, -1) : name;
+  return [bare, hasPort ? host.slice(colon + 1) : ''];
+}
+
+function cut(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
