@@ -48,6 +48,8 @@ export type AuthorizationServer = {
   readonly gatewaySecret: string | undefined;
   /** Makes the token endpoint slow from now on. */
   readonly setTokenDelay: (milliseconds: number) => void;
+  /** How long front-door tokens live from now on. */
+  readonly setAccessTokenSeconds: (seconds: number) => void;
   /** Signs with a new key from now on; the old ones stay published unless they are retired. */
   readonly rotateKeys: (rotation?: { readonly retireOld?: boolean }) => Promise<void>;
   readonly stop: () => Promise<void>;
@@ -58,7 +60,8 @@ export const agentCoreRedirectUri = 'https://bedrock-agentcore.us-east-1.amazona
 
 /** Starts the authorization server on loopback; its issuer is `http://127.0.0.1:PORT`. */
 export async function startAuthorizationServer(options: AuthorizationServerOptions): Promise<AuthorizationServer> {
-  const { backends, accessTokenSeconds = 300, delegationSeconds = 5 } = options;
+  const { backends, delegationSeconds = 5 } = options;
+  let accessTokenSeconds = options.accessTokenSeconds ?? 300;
   const passwords = createPasswords(options.passwords);
   const agentCoreSecret = options.agentCoreSecret ?? randomSecret();
   const gateway = options.gateway ?? { secret: randomSecret() };
@@ -67,7 +70,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
   const configuration = createConfiguration({
     backends,
     clients: createClients({ agentCoreSecret, agentCoreRedirectUris, gateway }),
-    accessTokenSeconds,
+    accessTokenSeconds: () => accessTokenSeconds,
     cookieSecret: randomSecret(),
   });
   let keys: [SigningKey, ...SigningKey[]] = [await createSigningKey()];
@@ -104,6 +107,9 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     gatewaySecret: 'secret' in gateway ? gateway.secret : undefined,
     setTokenDelay: (milliseconds) => {
       tokenDelayMs = milliseconds;
+    },
+    setAccessTokenSeconds: (seconds) => {
+      accessTokenSeconds = seconds;
     },
     rotateKeys: async ({ retireOld = false } = {}) => {
       const newKey = await createSigningKey();

@@ -18,7 +18,8 @@ const day = 24 * 60 * minute;
 export type ProviderOptions = {
   readonly backends: readonly Backend[];
   readonly clients: readonly ClientMetadata[];
-  readonly accessTokenSeconds: number;
+  /** Asked for each token. */
+  readonly accessTokenSeconds: () => number;
   readonly cookieSecret: string;
 };
 

@@ -1,0 +1,75 @@
+/** `npm run lab`: the reference deployment, staying up. What a visitor needs to know is in .lab/endpoints.json. */
+import { rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startDeployment } from './deployment.ts';
+import { bold, wrong } from './paint.ts';
+
+const dir = fileURLToPath(new URL('../../.lab', import.meta.url));
+const endpointsFile = `${dir}/endpoints.json`;
+const say = (line = ''): void => void process.stdout.write(`${line}\n`);
+
+const { values } = parseArgs({
+  options: {
+    port: { type: 'string' },
+    transport: { type: 'string', default: 'tcp' },
+    delegation: { type: 'string', default: 'exchange' },
+  },
+});
+
+try {
+  await rm(dir, { recursive: true, force: true });
+  say('Starting an authorization server, two MCP servers, mcp-ext-authz and a real Envoy on loopback …');
+  const deployment = await startDeployment({
+    dir,
+    say,
+    transport: values.transport === 'unix' ? 'unix' : 'tcp',
+    delegation: values.delegation === 'mint' ? 'mint' : 'exchange',
+    ...(values.port === undefined ? {} : { port: Number(values.port) }),
+  });
+  const { authorizationServer } = deployment;
+  const endpoints = {
+    gateway: deployment.origin,
+    resources: { 'enterprise-ledger': deployment.ledgerUrl, 'employee-directory': deployment.directoryUrl },
+    caFile: deployment.certificates.caFile,
+    issuer: authorizationServer.issuer,
+    clients: {
+      'bedrock-agentcore': { grant: 'client_credentials', client_secret: authorizationServer.agentCoreSecret },
+      'claude-code': { grant: 'authorization_code', redirect_uri: 'http://127.0.0.1/callback (any port)' },
+    },
+    users: authorizationServer.passwords,
+    sidecar: {
+      pid: deployment.sidecar.pid,
+      grpc: deployment.sidecar.ready.target,
+      admin: deployment.sidecar.ready.admin,
+      metrics: `${deployment.sidecar.ready.admin}/metrics`,
+      config: deployment.sidecar.configFile,
+      decisionLog: deployment.sidecar.decisionLogFile,
+    },
+    envoy: { pid: deployment.envoy.pid, adminSocket: deployment.envoy.adminSocket, accessLog: deployment.envoy.accessLogFile },
+    backends: {
+      'enterprise-ledger': deployment.ledger.url,
+      'employee-directory': deployment.directory.url,
+      requests: deployment.backendLogFile,
+    },
+  };
+  await writeFile(endpointsFile, `${JSON.stringify(endpoints, null, 2)}\n`, { mode: 0o600 });
+  say(`${bold('The lab is up.')} Ctrl-C stops it.`);
+  say(`  gateway         ${deployment.ledgerUrl}`);
+  say(`                  ${deployment.directoryUrl}`);
+  say(`  issuer          ${authorizationServer.issuer}`);
+  say(`  all of it       .lab/endpoints.json (clients, users, secrets, files)`);
+  say(`  decision log    .lab/decisions.ndjson`);
+  say(`  backends saw    .lab/backends.ndjson`);
+  say('  try it          npm run smoke');
+  await new Promise((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+  say('Stopping …');
+  await deployment.stop();
+  await rm(endpointsFile, { force: true });
+} catch (error) {
+  process.stderr.write(`${wrong('The lab did not start:')} ${(error as Error).message}\n`);
+  process.exitCode = 1;
+}
