@@ -6,7 +6,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { bringEnvoy } from '../../scripts/envoy.ts';
@@ -15,6 +14,7 @@ import { referenceBackends } from './backends.ts';
 import { createCertificates } from './certificate-authority.ts';
 import { startEmployeeDirectory } from './employee-directory.ts';
 import { startEnterpriseLedger } from './enterprise-ledger.ts';
+import { freePort } from './free-port.ts';
 import { type Envoy, type EnvoyOptions, type Sidecar, type SidecarOptions, startEnvoy, startSidecar } from './gateway.ts';
 import type { RequestRecord } from './guarded-server.ts';
 
@@ -138,15 +138,4 @@ async function writeKey(
 ): Promise<string> {
   await writeFile(file, key.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   return file;
-}
-
-/** A port that was free a moment ago: Envoy and the URLs that name it have to know it before it starts. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

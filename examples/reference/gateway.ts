@@ -82,7 +82,11 @@ export type EnvoyOptions = {
   readonly adjust?: (config: Tree) => void;
 };
 
-export type Envoy = RunningProcess<true> & { readonly adminSocket: string; readonly accessLogFile: string };
+export type Envoy = RunningProcess<true> & {
+  readonly port: number;
+  readonly adminSocket: string;
+  readonly accessLogFile: string;
+};
 
 export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
   const { dir, binary } = options;
@@ -111,7 +115,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
     args: ['-c', configFile, '--concurrency', '2', '--disable-hot-restart', '--log-level', 'info'],
     readyWhen: (line) => (line.includes('starting workers') ? true : undefined),
   });
-  return { ...running, adminSocket, accessLogFile };
+  return { ...running, port: options.port, adminSocket, accessLogFile };
 }
 
 function authzAddress(target: string): Tree {
