@@ -3,14 +3,18 @@
  * everything else hangs on one `Live` value that a reload replaces as a whole, so a Check sees one configuration throughout.
  */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { check, denied, newFacts, type Verdict } from './check.ts';
 import type { Config } from './config.ts';
+import { inTime } from './deadline.ts';
 import { startServer } from './ext-authz/server.ts';
 import { type HttpFacts, noFacts } from './http.ts';
-import { buildLive, type Live } from './ports.ts';
+import { buildLive, type Live, type Observers } from './ports.ts';
 import { type Readiness, serveAdmin } from './telemetry/admin.ts';
 import { createDecisionLog, type DecisionLog } from './telemetry/decision-log.ts';
 import type { Log } from './telemetry/log.ts';
@@ -26,64 +30,84 @@ export interface App {
   readonly adminUrl: string;
   readonly wellKnownUrl: string | null;
   /** Puts another configuration in force, or keeps the one that is and rejects. Listeners stay as they are. */
-  readonly reload: (config: Config) => Promise<void>;
+  readonly reload: (read: () => Promise<Config>) => Promise<void>;
   /** Drains and stops everything; resolves when the decision log has left the process. */
   readonly stop: () => Promise<void>;
 }
 
+/** Sections that a reload does not reach. */
+const FIXED = ['server', 'admin', 'wellKnown', 'decisionLog'] as const;
+/** No Check takes longer than this. */
+const RETIRE_MS = 30_000;
+const END_LOG_MS = 5000;
+
+/** Rejects where anything cannot be opened; what had been opened by then is closed again. */
 export async function startApp(config: Config, log: Log): Promise<App> {
+  const opened: Opened = [];
+  try {
+    return await open(config, log, opened);
+  } catch (cause) {
+    await closeAll(opened).catch(() => {});
+    throw cause;
+  }
+}
+
+/** How to close what is open, in the order of opening. */
+type Opened = (() => Promise<unknown>)[];
+
+/** Last first, and all of it whatever fails. */
+async function closeAll(opened: Opened): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of opened.splice(0).reverse()) await close().catch((cause: unknown) => failures.push(cause));
+  if (failures.length > 0) throw failures[0];
+}
+
+async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   const metrics = createMetrics(VERSION);
   const observers = { metrics, log };
-  let live = await activate(config, null);
-  const closeSoon = new Set<Promise<void>>();
+  let live = await activate(config, observers, null);
+  opened.push(() => live.close());
+  let reloading = Promise.resolve();
   let draining = false;
 
-  const sink =
-    config.decisionLog.file === '-' ? process.stdout : createWriteStream(config.decisionLog.file, { flags: 'a', mode: 0o640 });
+  const sink = await openSink(config.decisionLog.file);
   const decisionLog = createDecisionLog({
     sink,
     maxBufferedBytes: config.decisionLog.maxBufferedBytes,
     labels: { id: randomUUID(), version: VERSION },
     onLines: (outcome, count) => metrics.logLines.inc({ outcome }, count),
+    onBroken: (cause) => log('error', 'the decision log is broken: every Check is refused', { cause: describeCause(cause) }),
   });
+  opened.push(() => inTime(endLog(decisionLog, sink), END_LOG_MS, () => undefined));
 
-  async function activate(next: Config, previous: Live | null): Promise<Live> {
+  async function replaceLive(read: () => Promise<Config>): Promise<void> {
+    if (draining) return log('warn', 'stopping: the configuration is not read again');
+    const previous = live;
     try {
-      const built = await buildLive(next, observers, previous);
-      metrics.bundleLoads.inc({ outcome: 'activated' });
-      metrics.bundleInfo.reset();
-      metrics.bundleInfo.set({ revision: built.policy.revision }, 1);
-      metrics.bundleActivatedAt.setToCurrentTime();
-      return built;
-    } catch (cause) {
-      metrics.bundleLoads.inc({ outcome: 'refused' });
-      throw cause;
-    }
-  }
-
-  async function reload(next: Config): Promise<void> {
-    try {
-      const previous = live;
-      live = await activate(next, previous);
-      metrics.configReloads.inc({ outcome: 'applied' });
-      log('info', 'the configuration is in force', { revision: live.policy.revision });
-      const closing = previous.close().finally(() => closeSoon.delete(closing));
-      closeSoon.add(closing);
-      await warmKeys(live);
+      live = await activate(await read(), observers, previous);
     } catch (cause) {
       metrics.configReloads.inc({ outcome: 'refused' });
-      log('error', 'the configuration was refused; the one before stays in force', { cause: describeCause(cause) });
+      log('error', 'the configuration was refused; the one before stays in force');
       throw cause;
     }
+    metrics.configReloads.inc({ outcome: 'applied' });
+    log('info', 'the configuration is in force', { revision: live.policy.revision });
+    const fixed = FIXED.filter((section) => !isDeepStrictEqual(live.config[section], config[section]));
+    if (fixed.length > 0) log('warn', 'what changed here needs a restart', { sections: fixed.join(', ') });
+    // Checks under way still use it.
+    setTimeout(() => previous.close().catch(() => {}), RETIRE_MS).unref();
+    await warmKeys(live);
   }
 
   const admin = await serveAdmin({
     listen: config.admin.listen,
     register: metrics.register,
-    readiness: () => readiness(live, draining),
+    readiness: () => readiness(live, draining, decisionLog.isFull()),
     collect: () => collect(metrics, live),
   });
+  opened.push(admin.close);
   const wellKnown = config.wellKnown && (await serveWellKnown(config.wellKnown.listen, () => live));
+  if (wellKnown !== undefined) opened.push(wellKnown.close);
   await warmKeys(live);
   const server = await startServer({
     ...config.server,
@@ -94,24 +118,46 @@ export async function startApp(config: Config, log: Log): Promise<App> {
         : check(http, live.ports, deadlineMs),
     refuse,
     observe: (verdict, record, elapsedMs, late) => {
-      recordVerdict(metrics, verdict, record, elapsedMs, late);
       decisionLog.write(verdict, record, elapsedMs, late);
+      recordVerdict(metrics, verdict, record, elapsedMs, late);
     },
+    onFailure: (cause) => log('error', 'a Check was refused without a verdict', { cause: describeCause(cause) }),
     onInFlight: (count) => metrics.inFlight.set(count),
   });
+  opened.push(() => server.drain(config.server.drainDelayMs, config.server.drainMs));
 
   function refuse(http: HttpFacts | null, denial: Denial): Verdict {
     return denied(denial, newFacts(http ?? noFacts(), live.ports.newId()), live.ports);
   }
 
-  async function stop(): Promise<void> {
+  /** One after the other: of two that overlap the later must win, and each must retire the one before it. */
+  function reload(read: () => Promise<Config>): Promise<void> {
+    const mine = reloading.then(() => replaceLive(read));
+    reloading = mine.catch(() => {});
+    return mine;
+  }
+
+  function stop(): Promise<void> {
     draining = true;
-    await server.drain(config.server.drainDelayMs, config.server.drainMs);
-    await endLog(decisionLog, sink);
-    await Promise.all([admin.close(), wellKnown?.close(), live.close(), ...closeSoon]);
+    return closeAll(opened);
   }
 
   return { target: server.target, adminUrl: admin.url, wellKnownUrl: wellKnown?.url ?? null, reload, stop };
+}
+
+async function activate(next: Config, observers: Observers, previous: Live | null): Promise<Live> {
+  const { metrics } = observers;
+  try {
+    const built = await buildLive(next, observers, previous);
+    metrics.bundleLoads.inc({ outcome: 'activated' });
+    metrics.bundleInfo.reset();
+    metrics.bundleInfo.set({ revision: built.policy.revision }, 1);
+    metrics.bundleActivatedAt.setToCurrentTime();
+    return built;
+  } catch (cause) {
+    metrics.bundleLoads.inc({ outcome: 'refused' });
+    throw cause;
+  }
 }
 
 /** Asks every issuer for its keys once. One that is down is asked again when a token of its own comes. */
@@ -119,15 +165,17 @@ async function warmKeys({ issuers }: Live): Promise<void> {
   await Promise.allSettled([...issuers.values()].map(({ keySet }) => (keySet.held() === null ? keySet.warm() : undefined)));
 }
 
-function readiness({ policy, issuers }: Live, draining: boolean): Readiness {
+function readiness({ policy, issuers }: Live, draining: boolean, logFull: boolean): Readiness {
   const keys = Object.fromEntries([...issuers].map(([issuer, { keySet }]) => [issuer, keySet.held()?.size ?? 0]));
-  const ready = !draining && Object.values(keys).some((held) => held > 0);
-  return { ready, draining, version: VERSION, policy: { revision: policy.revision }, keys };
+  const ready = !draining && !logFull && Object.values(keys).some((held) => held > 0);
+  return { ready, draining, version: VERSION, policy: { revision: policy.revision }, keys, decisionLog: { full: logFull } };
 }
 
 /** Gauges that are read when somebody looks. */
 function collect(metrics: Metrics, { issuers, verifier }: Live): void {
   metrics.cacheEntries.set({ cache: 'tokens' }, verifier.cached());
+  metrics.jwksKeys.reset();
+  metrics.jwksFetchedAt.reset();
   for (const [issuer, { keySet }] of issuers) {
     const held = keySet.held();
     metrics.jwksKeys.set({ issuer }, held?.size ?? 0);
@@ -141,7 +189,14 @@ async function readTls({ server: { tls } }: Config) {
   return { cert, key, clientCa } as { cert: Buffer; key: Buffer; clientCa: Buffer };
 }
 
-async function endLog(decisionLog: DecisionLog, sink: NodeJS.WritableStream): Promise<void> {
+async function openSink(file: string): Promise<Writable> {
+  if (file === '-') return process.stdout;
+  const sink = createWriteStream(file, { flags: 'a', mode: 0o640 });
+  await once(sink, 'open');
+  return sink;
+}
+
+async function endLog(decisionLog: DecisionLog, sink: Writable): Promise<void> {
   await decisionLog.flush();
   if (sink === process.stdout) return;
   sink.end();

@@ -3,13 +3,14 @@
  * each arrives as a port, and what we observe is computed from the verdict.
  */
 import { corsHeaders, publicAnswer, type Response, refusal } from './answer.ts';
+import { inTime } from './deadline.ts';
 import type { Delegate, Delegation } from './delegation/delegation.ts';
 import { delegationHeaders } from './delegation/headers.ts';
 import type { HttpFacts } from './http.ts';
 import type { JsonLimits } from './mcp/json.ts';
 import { type Operation, readOperation } from './mcp/operation.ts';
 import type { Outbound } from './policy/decision.ts';
-import { policyInput } from './policy/input.ts';
+import { inputText, policyInput } from './policy/input.ts';
 import type { Policy } from './policy/policy.ts';
 import { type Outcome, type Reason, reasonRow } from './reasons.ts';
 import type { Resource, Resources } from './resource.ts';
@@ -106,7 +107,8 @@ async function walk(facts: Facts, ports: Ports, deadlineMs: number): Promise<Res
     return operation.ok ? token : deny({ ...token.denial, ...(operation.denial.read && { read: operation.denial.read }) });
   if (!operation.ok) return operation;
 
-  const principal = await ports.verify(token.value, resource.value); // by whom
+  const late = () => deny({ reason: 'deadline_exceeded', cause: 'while the token was verified' });
+  const principal = await inTime(ports.verify(token.value, resource.value), deadlineMs - ports.now(), late); // by whom
   lap('verify');
   if (!principal.ok) return principal;
   facts.principal = principal.value;
@@ -114,11 +116,13 @@ async function walk(facts: Facts, ports: Ports, deadlineMs: number): Promise<Res
   const { policy } = ports;
   if (policy === null) return deny({ reason: 'policy_undefined' });
   facts.revision = policy.revision;
-  const input = encode(policyInput(http, resource.value, operation.value, principal.value, ports.policyHeaders));
-  const inbound = policy.inbound(input); // is it allowed
+  const questions = policy.ask(
+    inputText(policyInput(http, resource.value, operation.value, principal.value, ports.policyHeaders)),
+  );
+  const inbound = questions.inbound(); // is it allowed
   lap('inbound');
   if (!inbound.ok) return inbound;
-  const outbound = policy.outbound(input); // with which authority
+  const outbound = questions.outbound(); // with which authority
   lap('outbound');
   if (!outbound.ok) return outbound;
   facts.outbound = outbound.value;
@@ -180,14 +184,6 @@ export function newFacts(http: HttpFacts, decisionId: string): Facts {
     delegation: null,
     stages: {},
   };
-}
-
-const encoder = new TextEncoder();
-
-/** The policy's input as opa-wasm takes it without another serialisation. */
-function encode(input: object): ArrayBuffer {
-  const bytes = encoder.encode(JSON.stringify(input));
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
 }
 
 function stopwatch(facts: Facts, clock: () => number): (stage: Stage) => void {

@@ -7,12 +7,28 @@ import { isSafeUrl } from './http-client.ts';
 
 const MIB = 1024 * 1024;
 
-const positive = (fallback: number, text: string) => z.int().positive().default(fallback).describe(text);
+/** A timer set beyond this fires at once. */
+const MAX_MS = 2 ** 31 - 1;
+
+const positive = (fallback: number, text: string, max = Number.MAX_SAFE_INTEGER) =>
+  z.int().positive().max(max).default(fallback).describe(text);
+const milliseconds = (fallback: number, text: string) => positive(fallback, text, MAX_MS);
 const name = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'use lower-case letters, digits and hyphens');
-const listen = z.string().regex(/^(unix:\/\/\/\S+|[^\s:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$/, 'use host:port or unix:///path');
+const listen = z
+  .string()
+  .regex(/^(unix:\/\/\/\S+|[^\s:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$/, 'use host:port or unix:///path')
+  .refine((text) => text.startsWith('unix:') || Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, 'use a port up to 65535');
 const url = z.string().refine(isSafeUrl, 'use an https URL without user, password or fragment (plain http to this host only)');
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'use one scope token (RFC 6749 section 3.3)');
 const headerName = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'use a lower-case header name');
+/** What the protocol, Envoy or MCP gives a meaning; a token there would break the request. */
+const MEANT_OTHERWISE =
+  /^(host|date|via|te|trailer|upgrade|connection|keep-alive|transfer-encoding|expect|origin|range|accept|accept-.*|content-.*|cookie|last-event-id|traceparent|tracestate|baggage|mcp-.*|x-envoy-.*|x-forwarded-.*|x-request-id)$/;
+const tokenHeader = headerName.refine((text) => !MEANT_OTHERWISE.test(text), 'this header has another meaning');
+const policyHeader = headerName.refine(
+  (text) => !/^((proxy-)?authorization|cookie|dpop)$/.test(text),
+  'policy must not see credentials; what they say is in principal',
+);
 const secret = z
   .union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/) })])
   .describe('Where a secret is: `{file: PATH}` or `{env: NAME}`. Never the secret itself.');
@@ -36,13 +52,14 @@ const server = z.strictObject({
   maxMessageBytes: positive(2 * MIB, 'Largest gRPC message; above `mcp.maxBodyBytes` plus headers.'),
   maxConcurrentStreams: positive(1000, 'HTTP/2 streams of one connection.'),
   maxInFlight: positive(1000, 'Checks under way; what exceeds it is answered 503 `overloaded`.'),
-  deadlineReserveMs: z.int().min(0).default(20).describe("Kept back of Envoy's deadline for the way back."),
+  deadlineReserveMs: z.int().min(0).max(MAX_MS).default(20).describe("Kept back of Envoy's deadline for the way back."),
   drainDelayMs: z
     .int()
     .min(0)
+    .max(MAX_MS)
     .default(0)
     .describe('After SIGTERM: how long health says NOT_SERVING before the server stops taking calls.'),
-  drainMs: positive(8000, 'After that: how long calls under way may take.'),
+  drainMs: milliseconds(8000, 'After that: how long calls under way may take.'),
 });
 
 const issuer = z.strictObject({
@@ -71,9 +88,9 @@ const issuer = z.strictObject({
     .describe('Claims that must have one of the values listed.'),
   maxLifetimeSeconds: positive(86_400, 'A token that lives longer (exp - iat) is refused.'),
   clockToleranceSeconds: z.int().min(0).max(300).default(5).describe('How far clocks may differ.'),
-  keyCooldownMs: positive(30_000, 'No second fetch of its keys within this time.'),
-  keyMaxAgeMs: positive(600_000, 'Keys older than this are fetched again.'),
-  keyMaxStaleMs: positive(86_400_000, 'Keys older than this are not used, even while the issuer is out of reach.'),
+  keyCooldownMs: milliseconds(30_000, 'No second fetch of its keys within this time.'),
+  keyMaxAgeMs: milliseconds(600_000, 'Keys older than this are fetched again.'),
+  keyMaxStaleMs: milliseconds(86_400_000, 'Keys older than this are not used, even while the issuer is out of reach.'),
 });
 
 const tool = z.strictObject({
@@ -128,7 +145,7 @@ const delegation = z.strictObject({
   mode: delegationMode
     .default('exchange')
     .describe('`exchange` asks an authorization server (RFC 8693), `mint` signs here, `none` sends no token.'),
-  header: headerName.default('authorization').describe('Request header that carries the delegation token.'),
+  header: tokenHeader.default('authorization').describe('Request header that carries the delegation token.'),
   maxTtlSeconds: z.int().min(1).max(60).default(5).describe('No delegation token lives longer.'),
   exchange: z
     .strictObject({
@@ -181,7 +198,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   httpClient: z
     .strictObject({
-      timeoutMs: positive(5000, "For keys, metadata and exchange; an exchange also ends with Envoy's deadline."),
+      timeoutMs: milliseconds(5000, "For keys, metadata and exchange; an exchange also ends with Envoy's deadline."),
       maxResponseBytes: positive(MIB, 'Largest answer read.'),
       caFile: z.string().optional().describe("PEM authorities to trust in place of the system's."),
     })
@@ -190,16 +207,16 @@ export const configSchema = z.strictObject({
   issuers: z.array(issuer).min(1).describe('Who issues the tokens that callers bring.'),
   tokens: z
     .strictObject({
-      cacheEntries: positive(10_000, 'Verified tokens kept.'),
-      cacheTtlMs: positive(60_000, 'How long a verified token is kept at most; never longer than it lives.'),
+      cacheEntries: positive(10_000, 'Verified tokens kept.', 1_000_000),
+      cacheTtlMs: milliseconds(60_000, 'How long a verified token is kept at most; never longer than it lives.'),
     })
     .prefault({}),
   resources: z.array(resource).min(1).describe('The MCP servers behind Envoy.'),
   policy: z.strictObject({
     bundleFile: z.string().describe('An OPA bundle, built with `opa build -t wasm`.'),
     maxBundleBytes: positive(16 * MIB, 'Largest bundle, packed and unpacked.'),
-    maxMemoryBytes: positive(32 * MIB, 'Memory of one evaluation.'),
-    headers: z.array(headerName).default([]).describe('Request headers that policy may see.'),
+    maxMemoryBytes: positive(32 * MIB, 'Memory of one evaluation.', 4096 * MIB),
+    headers: z.array(policyHeader).default([]).describe('Request headers that policy may see.'),
   }),
   delegation,
   decisionLog: z

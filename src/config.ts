@@ -2,9 +2,10 @@
  * One YAML file to one frozen value, or every problem at once, each with its path.
  * Read by ports.ts and app.ts; everything else gets plain arguments.
  */
-import { parseDocument } from 'yaml';
+import { type Document, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { type Config, configSchema } from './config-schema.ts';
+import { publicName } from './resource.ts';
 
 export type { Config };
 
@@ -23,20 +24,27 @@ export function parseConfig(text: string): Config {
   const document = parseDocument(text, { uniqueKeys: true, strict: true });
   const syntax = [...document.errors, ...document.warnings].map(({ message }) => message.split('\n')[0] ?? message);
   if (syntax.length > 0) throw new ConfigError(syntax);
-  const parsed = configSchema.safeParse(document.toJS({ maxAliasCount: 100 }));
-  if (!parsed.success) throw new ConfigError(parsed.error.issues.flatMap((issue) => describeIssue(issue)));
+  const parsed = configSchema.safeParse(plainValue(document));
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.flatMap(describeIssue));
   const problems = crossProblems(parsed.data);
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(parsed.data);
 }
 
-function describeIssue(issue: z.core.$ZodIssue, prefix: readonly PropertyKey[] = []): string[] {
-  const path = [...prefix, ...issue.path];
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    return [`${showPath(path)}: ${issue.message}`];
+/** As JSON would hold it: a tree, however the anchors of the file are knotted, and of a size that the file can be read for. */
+function plainValue(document: Document): unknown {
+  try {
+    return JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: 100 })));
+  } catch (cause) {
+    throw new ConfigError([`the file: its aliases go in circles or multiply: ${(cause as Error).message.split('\n')[0]}`]);
   }
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${showPath([...path, key])}: there is no such setting`);
-  return [`${showPath(path)}: ${issue.message}`];
+}
+
+/** Never with the value: it may be a secret that was put in the wrong place. */
+function describeIssue(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => `${showPath([...issue.path, key])}: there is no such setting`);
+  return [`${showPath(issue.path)}: ${issue.message}`];
 }
 
 function showPath(path: readonly PropertyKey[]): string {
@@ -54,6 +62,8 @@ function crossProblems(config: Config): string[] {
     ...repeated('issuers', issuers, 'issuer'),
     ...repeated('resources', resources, 'name'),
     ...repeated('resources', resources, 'path'),
+    ...repeated('delegation.mint.keys', delegation.mint?.keys ?? [], 'kid'),
+    ...sharedMetadata(resources),
     ...resources.flatMap((resource, index) => resourceProblems(resource, `resources[${index}]`, config)),
     issuers.some(({ issuer }) => issuer === mint) &&
       'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass at the front door',
@@ -70,6 +80,21 @@ function resourceProblems(resource: Config['resources'][number], path: string, {
       ? [`${path}: its delegation is ${mode}, so delegation.${mode} is needed`]
       : []),
   ];
+}
+
+/** Metadata is found by its path alone, so no two resources may have the same. */
+function sharedMetadata(resources: Config['resources']): string[] {
+  const owners = new Map<string, number>();
+  return resources.flatMap(({ publicUrls }, index) =>
+    publicUrls.flatMap((url, at) => {
+      const path = publicName(url).metadataPath;
+      const owner = owners.get(path) ?? index;
+      owners.set(path, owner);
+      return owner === index
+        ? []
+        : [`resources[${index}].publicUrls[${at}]: its metadata would be at ${path}, as that of resources[${owner}]`];
+    }),
+  );
 }
 
 /** Plaintext on an address that other hosts can reach. */

@@ -1,6 +1,7 @@
 /** A small HTTP listener for documents of ours: GET and HEAD on exact paths, everything else 404 or 405. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { removeStaleSocket, socketPath } from './socket-file.ts';
 
 export interface Page {
   readonly status?: number;
@@ -15,12 +16,15 @@ export interface HttpListener {
   readonly close: () => Promise<void>;
 }
 
+/** Slow clients are cut off at the second, not at the next half minute. */
+const LIMITS = { requestTimeout: 10_000, headersTimeout: 5000, maxHeaderSize: 8192, connectionsCheckingInterval: 1000 };
+
 /** @param listen `host:port` or `unix:///path`. */
 export async function serveHttp(
   listen: string,
   page: (path: string, host: string) => Page | null | Promise<Page | null>,
 ): Promise<HttpListener> {
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000, maxHeaderSize: 8192 }, (request, response) => {
+  const server = createServer(LIMITS, (request, response) => {
     const send = ({ status = 200, type = 'application/json', headers = {}, body }: Page): void => {
       response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...headers });
       response.end(request.method === 'HEAD' ? undefined : body);
@@ -34,12 +38,15 @@ export async function serveHttp(
     Promise.resolve()
       .then(() => page(path, request.headers.host ?? ''))
       .then((found) => send(found ?? { status: 404, body: '{"error":"not found"}' }))
-      .catch(() => send({ status: 500, body: '{"error":"internal error"}' }));
+      .catch(() => send({ status: 500, body: '{"error":"internal error"}' }))
+      .catch(() => response.destroy());
   });
   server.maxConnections = 256;
+  const path = socketPath(listen);
+  await removeStaleSocket(listen);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    if (listen.startsWith('unix://')) server.listen(listen.slice('unix://'.length), resolve);
+    if (path !== null) server.listen(path, resolve);
     else
       server.listen(
         Number(listen.slice(listen.lastIndexOf(':') + 1)),
@@ -47,9 +54,11 @@ export async function serveHttp(
         resolve,
       );
   });
+  // Errors of single connections, such as no file descriptor left; without a listener they would end the process.
+  server.on('error', () => {});
   const { address, port, family } = (server.address() ?? {}) as AddressInfo;
   return {
-    url: listen.startsWith('unix://') ? listen : `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    url: path !== null ? listen : `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -2,7 +2,7 @@
 /** The command line: `serve --config FILE` and `config check FILE`. Arguments, signals and exit codes; nothing else. */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { type App, startApp } from './app.ts';
+import { startApp } from './app.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
 import { createLog } from './telemetry/log.ts';
 import { describeCause } from './telemetry/redact.ts';
@@ -27,9 +27,9 @@ async function main(): Promise<number> {
   });
   if (values.version) return say(`${VERSION}\n`);
   if (values.help) return say(USAGE);
-  const [command, subcommand, file] = positionals;
-  if (command === 'serve' && values.config !== undefined && positionals.length === 1) return serve(values.config);
-  if (command === 'config' && subcommand === 'check' && file !== undefined) return checkConfig(file);
+  const [command, subcommand, file, ...rest] = positionals;
+  if (command === 'serve' && positionals.length === 1 && values.config) return serve(values.config);
+  if (command === 'config' && subcommand === 'check' && file && rest.length === 0) return checkConfig(file);
   process.stderr.write(USAGE);
   return EXIT_USAGE;
 }
@@ -39,8 +39,13 @@ function say(text: string): number {
   return 0;
 }
 
+/** Throws ConfigError with the name of the file before each problem. */
 async function readConfig(file: string): Promise<Config> {
-  return parseConfig(await readFile(file, 'utf8'));
+  try {
+    return parseConfig(await readFile(file, 'utf8'));
+  } catch (cause) {
+    throw cause instanceof ConfigError ? new ConfigError(cause.problems.map((problem) => `${file}: ${problem}`)) : cause;
+  }
 }
 
 async function checkConfig(file: string): Promise<number> {
@@ -49,19 +54,22 @@ async function checkConfig(file: string): Promise<number> {
 }
 
 async function serve(file: string): Promise<number> {
-  const app = await startApp(await readConfig(file), log);
-  log('info', `mcp-ext-authz ${VERSION} answers Envoy`, { target: app.target, admin: app.adminUrl });
+  const stopped = untilStopped();
+  const starting = readConfig(file).then((config) => startApp(config, log));
+  // From the first moment on: a hang-up would end the process otherwise.
   process.on('SIGHUP', () => {
-    readConfig(file)
-      .then(app.reload)
-      .catch((cause: unknown) => report(file, cause));
+    starting.then(({ reload }) => reload(() => readConfig(file))).catch(report);
   });
-  await untilStopped();
+  const app = await starting;
+  log('info', `mcp-ext-authz ${VERSION} answers Envoy`, { target: app.target, admin: app.adminUrl });
+  await stopped;
   log('info', 'stopping: calls under way are answered first');
-  await stopOnce(app);
+  await app.stop();
+  log('info', 'stopped');
   return 0;
 }
 
+/** A second signal ends the process at once. */
 function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
     process.once('SIGTERM', resolve);
@@ -69,17 +77,9 @@ function untilStopped(): Promise<void> {
   });
 }
 
-async function stopOnce(app: App): Promise<void> {
-  await app.stop();
-  log('info', 'stopped');
-}
-
-function report(file: string, cause: unknown): void {
-  if (cause instanceof ConfigError) {
-    for (const problem of cause.problems) process.stderr.write(`${file}: ${problem}\n`);
-  } else {
-    log('error', describeCause(cause));
-  }
+function report(cause: unknown): void {
+  if (cause instanceof ConfigError) process.stderr.write(`${cause.problems.join('\n')}\n`);
+  else log('error', describeCause(cause));
 }
 
 main().then(
@@ -87,7 +87,7 @@ main().then(
     process.exitCode = code;
   },
   (cause: unknown) => {
-    report(process.argv.at(-1) ?? '', cause);
+    report(cause);
     process.exitCode =
       cause instanceof TypeError && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS') ? EXIT_USAGE : EXIT_FAILED;
   },

@@ -10,7 +10,7 @@ import { createExchange } from './delegation/client.ts';
 import { type Credentials, clientAuthentication } from './delegation/client-authentication.ts';
 import type { Delegate } from './delegation/delegation.ts';
 import { createMint, type Mint, type MintKey } from './delegation/mint.ts';
-import { createHttpClient, type HttpClient, isSafeUrl } from './http-client.ts';
+import { createHttpClient, type HttpClient } from './http-client.ts';
 import { loadPolicy, type Policy } from './policy/policy.ts';
 import { indexResources, publicName, type Resource, type ToolFacts } from './resource.ts';
 import type { Log } from './telemetry/log.ts';
@@ -187,7 +187,6 @@ async function openExchange(
       clockToleranceSeconds: exchange.clockToleranceSeconds,
     },
     now: Date.now,
-    allowHttp: isSafeUrl(exchange.issuer),
   });
 }
 

@@ -3,67 +3,81 @@
  * metadata and, in part, for the metrics. Names are OPA's where OPA has one.
  */
 import type { Verdict } from './check.ts';
+import type { Delegation } from './delegation/delegation.ts';
+import type { Operation } from './mcp/operation.ts';
+import type { Principal } from './token/principal.ts';
 
 export interface DecisionRecord {
   readonly decision_id: string;
   readonly decision: Verdict['outcome'];
   readonly reason: Verdict['reason'];
   /** HTTP status that the client gets; absent where the backend answers. */
-  readonly status?: number;
-  readonly method?: string;
-  readonly tool?: string;
-  readonly targets?: string[];
-  readonly era?: string;
-  readonly protocol_revision?: string;
-  readonly backend?: string;
-  readonly issuer?: string;
-  readonly subject?: string;
-  readonly client_id?: string;
+  readonly status: number | undefined;
+  readonly method: string;
+  readonly tool: string | undefined;
+  /** Other objects that the message names, as `type:name`. */
+  readonly targets: readonly string[] | undefined;
+  readonly era: string | undefined;
+  readonly protocol_revision: string | undefined;
+  readonly backend: string | undefined;
+  readonly issuer: string | undefined;
+  readonly subject: string | undefined;
+  readonly client_id: string | undefined;
   /** Who acts for the subject, the most recent first; ours as soon as we delegated. */
-  readonly actor?: string[];
-  readonly token_id?: string;
-  readonly audience?: string;
-  readonly scope?: string;
-  readonly delegation_token_id?: string;
-  readonly revision?: string;
-  readonly trace_id?: string;
-  readonly request_id?: string;
+  readonly actor: readonly string[] | undefined;
+  readonly token_id: string | undefined;
+  readonly audience: string | undefined;
+  readonly scope: string | undefined;
+  readonly delegation_token_id: string | undefined;
+  readonly revision: string | undefined;
+  readonly trace_id: string | undefined;
+  readonly request_id: string | undefined;
 }
 
 /** Names come from callers: long ones are cut, so that a line stays a line. */
 const MAX_NAME = 256;
+const MAX_TARGETS = 16;
 
+/** Always the same members in the same order, undefined where nothing is known: cheap to make and to serialise. */
 export function decisionRecord({ outcome, reason, answer, facts, read }: Verdict): DecisionRecord {
   const { operation, principal, outbound, delegation, http } = facts;
-  const actor = principal === null ? [] : principal.actor.map(({ sub }) => sub);
-  if (delegation !== null) actor.unshift(delegation.actor);
-  const record: Record<string, unknown> = { decision_id: facts.decisionId, decision: outcome, reason };
-  const add = (name: string, value: unknown): void => {
-    if (value !== null && value !== undefined && value !== '')
-      record[name] = typeof value === 'string' ? value.slice(0, MAX_NAME) : value;
+  return {
+    decision_id: facts.decisionId,
+    decision: outcome,
+    reason,
+    status: answer.kind === 'respond' ? answer.response.status : undefined,
+    method: operation === null ? cut(read?.method ?? http.method) : (operation.method ?? 'response'),
+    tool: cut(operation?.tool),
+    targets: operation === null || operation.tool !== null ? undefined : targetNames(operation),
+    era: operation?.era,
+    protocol_revision: operation?.revision,
+    backend: facts.resource?.name,
+    issuer: principal?.issuer,
+    subject: cut(principal?.subject),
+    client_id: cut(principal?.clientId),
+    actor: principal === null ? undefined : actors(principal, delegation),
+    token_id: cut(principal?.tokenId),
+    audience: cut(outbound?.audience),
+    scope: cut(outbound?.scopes.join(' ')),
+    delegation_token_id: cut(delegation?.tokenId),
+    revision: facts.revision ?? undefined,
+    trace_id: http.traceId ?? undefined,
+    request_id: cut(http.requestId || undefined),
   };
-  if (answer.kind === 'respond') add('status', answer.response.status);
-  add('method', operation?.kind === 'response' ? 'response' : (operation?.method ?? read?.method ?? http.method));
-  add('tool', operation?.tool);
-  if (operation !== null && operation.tool === null && operation.targets.length > 0) {
-    add(
-      'targets',
-      operation.targets.slice(0, 16).map(({ type, name }) => `${type}:${name.slice(0, MAX_NAME)}`),
-    );
-  }
-  add('era', operation?.era);
-  add('protocol_revision', operation?.revision);
-  add('backend', facts.resource?.name);
-  add('issuer', principal?.issuer);
-  add('subject', principal?.subject);
-  add('client_id', principal?.clientId);
-  if (actor.length > 0) add('actor', actor);
-  add('token_id', principal?.tokenId);
-  add('audience', outbound?.audience);
-  add('scope', outbound?.scopes.join(' '));
-  add('delegation_token_id', delegation?.tokenId);
-  add('revision', facts.revision);
-  add('trace_id', http.traceId);
-  add('request_id', http.requestId);
-  return record as unknown as DecisionRecord;
+}
+
+function targetNames({ targets }: Operation): readonly string[] | undefined {
+  return targets.length === 0 ? undefined : targets.slice(0, MAX_TARGETS).map(({ type, name }) => `${type}:${cut(name)}`);
+}
+
+function actors({ actor }: Principal, delegation: Delegation | null): readonly string[] | undefined {
+  const earlier = actor.map(({ sub }) => cut(sub));
+  if (delegation !== null) return [delegation.actor, ...earlier];
+  return earlier.length === 0 ? undefined : earlier;
+}
+
+function cut(name: string): string;
+function cut(name: string | null | undefined): string | undefined;
+function cut(name: string | null | undefined): string | undefined {
+  return name === null || name === undefined || name.length <= MAX_NAME ? (name ?? undefined) : name.slice(0, MAX_NAME);
 }

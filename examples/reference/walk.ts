@@ -96,11 +96,12 @@ export async function walk(deployment: Deployment, say: Say): Promise<void> {
   title('6. The same tool, decided by its arguments');
   const alice = await open(ledgerUrl, aliceToken);
   const transfer = { from: 'ACC-1001', to: 'ACC-1002', currency: 'EUR' };
-  await alice.callTool('transferFunds', { ...transfer, amount: 250 });
+  // The ledger counts in cents.
+  await alice.callTool('transferFunds', { ...transfer, amount: 25_000 });
   allowed('transferFunds of 250 EUR as alice');
-  const over = await raw(ledgerUrl, aliceToken, 'transferFunds', { ...transfer, amount: 25_000 });
+  const over = await raw(ledgerUrl, aliceToken, 'transferFunds', { ...transfer, amount: 2_500_000 });
   expect(over.status === 200 && over.body.error?.data?.reason === 'limit_exceeded', 'the limit holds', over);
-  refused(`transferFunds of 25000 EUR as alice: ${over.body.error.message}`);
+  refused(`transferFunds of 25,000 EUR as alice: ${over.body.error.message}`);
 
   title('7. An expired token');
   authorizationServer.setAccessTokenSeconds(1);

@@ -3,7 +3,9 @@
  * the verdict on what came back. One operation, one exchange: nothing is kept and nothing is shared.
  */
 import * as oauth from 'oauth4webapi';
-import type { Fetch } from '../http-client.ts';
+import { inTime } from '../deadline.ts';
+import { type Fetch, isSafeUrl } from '../http-client.ts';
+import { type Reason, reasonRow } from '../reasons.ts';
 import { deny, type Result } from '../result.ts';
 import type { Principal } from '../token/principal.ts';
 import type { Delegate, Delegation, DelegationRequest } from './delegation.ts';
@@ -20,8 +22,6 @@ export interface ExchangeOptions {
   readonly rules: ExchangeRules;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Plain http is for an authorization server on this very host. */
-  readonly allowHttp: boolean;
 }
 
 /** Errors of the token endpoint (RFC 6749 section 5.2, RFC 8693 section 2.2.2) that say no to this caller or target. */
@@ -33,19 +33,27 @@ export function createExchange(options: ExchangeOptions): Delegate {
   return async function exchange(request: DelegationRequest): Promise<Result<Delegation>> {
     const remainingMs = request.deadlineMs - now();
     if (remainingMs < 1) return deny({ reason: 'exchange_timeout' });
-    const signal = AbortSignal.timeout(Math.ceil(remainingMs));
+    const end = new AbortController();
+    return inTime(attempt(request, end.signal), Math.ceil(remainingMs), () => {
+      end.abort();
+      return deny({ reason: 'exchange_timeout', cause: 'the deadline of the Check came first' });
+    });
+  };
+
+  async function attempt(request: DelegationRequest, signal: AbortSignal): Promise<Result<Delegation>> {
     try {
       const response = await ask(request, signal);
       if (!response.ok) return response;
       const token = issuedToken(response.value, request);
       if (!token.ok) return token;
       const issued = await options.verify(token.value);
-      if (!issued.ok) return deny({ reason: 'exchange_invalid', cause: issued.denial.reason });
+      if (!issued.ok) return deny({ reason: unusable(issued.denial.reason), cause: issued.denial.reason });
       return judge(token.value, issued.value, request, rules, now());
     } catch (cause) {
-      return deny({ reason: signal.aborted ? 'exchange_timeout' : 'exchange_unavailable', cause });
+      const timedOut = cause instanceof Error && cause.name === 'TimeoutError';
+      return deny({ reason: timedOut ? 'exchange_timeout' : 'exchange_unavailable', cause });
     }
-  };
+  }
 
   async function ask(request: DelegationRequest, signal: AbortSignal): Promise<Result<unknown>> {
     const server = await options.metadata();
@@ -55,7 +63,7 @@ export function createExchange(options: ExchangeOptions): Delegate {
       options.clientAuthentication,
       GRANT_TYPE,
       exchangeParameters(request),
-      { signal, [oauth.customFetch]: options.fetch as never, [oauth.allowInsecureRequests]: options.allowHttp },
+      { signal, [oauth.customFetch]: options.fetch as never, [oauth.allowInsecureRequests]: isOnThisHost(server) },
     );
     const body: unknown = await response.json().catch(() => null);
     if (response.status === 200) return { ok: true, value: body };
@@ -64,4 +72,14 @@ export function createExchange(options: ExchangeOptions): Delegate {
     const cause = `the token endpoint answered ${response.status}, error ${code}`;
     return deny({ reason: response.status < 500 && REFUSALS.has(code) ? 'exchange_refused' : 'exchange_unavailable', cause });
   }
+}
+
+/** A token that must not be used, unless it is our checking that is broken. */
+function unusable(reason: Reason): Reason {
+  return reasonRow(reason).outcome === 'error' ? 'exchange_unavailable' : 'exchange_invalid';
+}
+
+/** Plain http is for an authorization server on this very host; any other must not name such an endpoint. */
+function isOnThisHost({ issuer, token_endpoint: endpoint = '' }: oauth.AuthorizationServer): boolean {
+  return issuer.startsWith('http:') && isSafeUrl(endpoint);
 }

@@ -11,31 +11,50 @@ export interface DelegationHeaders {
   readonly remove: readonly string[];
 }
 
-/** Credentials, identities that proxies assert, and names that are ours to set. Underscores count as hyphens. */
-const LOOK_ALIKES = [
-  /^(proxy-)?authorization$/,
-  /^cookie$/,
-  /^dpop$/,
-  /^x-(auth|authenticated|forwarded|remote|ms-client|goog|amzn|amz)-?(request-)?(user|userid|email|groups?|roles?|principal|identity|access-token|id-token|oidc|claims|client|preferred-username|security-token).*$/,
-  /^(remote|x-remote|x)-(user|email|groups?|roles?|subject|scopes?|tenant|actor|principal|identity)(-.*)?$/,
-  /^x-(api-key|access-token|id-token|jwt|jwt-.*|token|act|sub|client-id|client-cert|ssl-client.*|delegation.*)$/,
-  /^x-forwarded-client-cert$/,
-  /^x-mcp-.*$/,
-  /^x-envoy-auth-partial-body$/,
-  /^grpc-timeout$/,
-];
+/**
+ * What the names of credentials and identities have in common. Servers and proxies have made up hundreds of such names; the
+ * words are few. Stems count anywhere in a name, words only as one of its parts.
+ */
+const TELLING_STEM =
+  /authori[sz]|authenti|credential|token|jwt|apikey|secret|passw|cookie|session|impersonat|userid|userinfo|username|email|identit|principal/;
+const TELLING_WORDS = new Set(
+  [
+    'auth webauth bearer dpop assertion saml oidc oauth oauth2 iap key signature passport',
+    'user uid login mail upn sub subject account person consumer from act actor behalf delegation',
+    'cert clientcert spiffe svid dn cn group groups role roles scope scopes claim claims permission permissions',
+    'tenant tenantid org orgid workspace',
+  ].flatMap((line) => line.split(' ')),
+);
+const TELLING_PAIR = /(^|-)(client-(id|name|verify|san)|(ssl|tls)-client)(-|$)/;
+
+/** What would make a server take the request for another than was judged, or Envoy take an order for one of ours. */
+const REDIRECTING =
+  /^(x-(http-)?method(-override)?|x-(original|rewrite)-(url|uri|path|method)|grpc-timeout)$|^(x-)?mcp-|^x-envoy-(?!external-address$|internal$|decorator-operation$|peer-metadata)/;
+
+/** Names with a telling word that say nothing of who calls; and what MCP defines, in its own spelling. */
+const HARMLESS = /^(user-agent|x-user-agent|idempotency-key|(sec|mcp)-[a-z0-9-]+)$/;
 
 /** Names repeat from request to request; a client that makes up new ones cannot make this grow. */
 const judged = new LRUCache<string, boolean>({ max: 1000 });
+const MAX_KEPT_NAME = 64;
 
-/** Whether the backend could take a header of this name for an identity. */
+/** Whether the backend could take a header of this name for an identity, a credential or an order of ours. */
 export function isIdentityHeader(name: string): boolean {
   const known = judged.get(name);
   if (known !== undefined) return known;
-  const canonical = name.toLowerCase().replaceAll('_', '-');
-  const verdict = LOOK_ALIKES.some((pattern) => pattern.test(canonical));
-  judged.set(name, verdict);
+  const verdict = !HARMLESS.test(name) && isTelling(canonical(name));
+  if (name.length <= MAX_KEPT_NAME) judged.set(name, verdict);
   return verdict;
+}
+
+function isTelling(name: string): boolean {
+  if (REDIRECTING.test(name) || TELLING_STEM.test(name) || TELLING_PAIR.test(name)) return true;
+  return name.split('-').some((word) => TELLING_WORDS.has(word));
+}
+
+/** The name as the most careless server sees it: case does not count, and whatever is no letter or digit is a hyphen. */
+function canonical(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
 }
 
 /**
@@ -49,17 +68,13 @@ export function delegationHeaders(
   tokenHeader: string,
   extra: Readonly<Record<string, string>>,
 ): DelegationHeaders {
-  const set: [string, string][] = Object.entries(extra);
+  const set = Object.entries(extra).filter(([name]) => delegation === null || name !== tokenHeader);
   if (delegation !== null) {
     set.push([tokenHeader, tokenHeader === 'authorization' ? `Bearer ${delegation.token}` : delegation.token]);
   }
   // Envoy removes last: a name we set must not be among those we remove.
   const ours = new Set(set.map(([name]) => name));
-  const tokenTwin = tokenHeader.replaceAll('_', '-');
-  const remove = [...headers.keys()].filter(
-    (name) =>
-      !ours.has(name) &&
-      (isIdentityHeader(name) || name.replaceAll('_', '-') === tokenTwin || ours.has(name.replaceAll('_', '-'))),
-  );
+  const twins = new Set([tokenHeader, ...ours].map(canonical));
+  const remove = [...headers.keys()].filter((name) => !ours.has(name) && (isIdentityHeader(name) || twins.has(canonical(name))));
   return { set, remove };
 }

@@ -7,6 +7,8 @@ import type { Headers, HttpFacts } from '../http.ts';
 
 const PARTIAL_BODY = 'x-envoy-auth-partial-body';
 const NO_BYTES = new Uint8Array(0);
+/** ECMA-262, section 21.4.1.1. */
+const MAX_DATE_MS = 8.64e15;
 
 export function toHttpFacts({ attributes }: CheckRequest, metadata: Metadata, nowMs: number): HttpFacts | null {
   const http = attributes?.request?.http;
@@ -61,9 +63,12 @@ function joinedHeaders(headers: Readonly<Record<string, string>>): Headers {
   );
 }
 
+/** Null also for a time that no Date can hold. */
 function requestTime({ request }: AttributeContext): number | null {
   const seconds = request?.time?.seconds;
-  return seconds === undefined ? null : Number(seconds) * 1000 + Math.trunc((request?.time?.nanos ?? 0) / 1e6);
+  if (seconds === undefined) return null;
+  const ms = Number(seconds) * 1000 + Math.trunc((request?.time?.nanos ?? 0) / 1e6);
+  return Math.abs(ms) <= MAX_DATE_MS ? ms : null;
 }
 
 /** The trace that Envoy's own span of this Check belongs to (W3C Trace Context). */

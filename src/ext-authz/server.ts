@@ -1,6 +1,6 @@
 /**
  * The gRPC server that Envoy asks: Authorization.Check and the standard health service.
- * Here is the single catch: whatever goes wrong, Envoy gets a denied response.
+ * Here is the last catch: whatever goes wrong, Envoy gets a denied response.
  */
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -11,18 +11,20 @@ import {
   ServerCredentials,
   type ServerUnaryCall,
   type sendUnaryData,
+  type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Verdict } from '../check.ts';
 import type { CheckRequest } from '../gen/envoy/service/auth/v3/CheckRequest.ts';
-import type { CheckResponseInput } from '../gen/envoy/service/auth/v3/CheckResponse.ts';
 import type { ProtoGrpcType } from '../gen/external_auth.ts';
 import type { HttpFacts } from '../http.ts';
 import { type DecisionRecord, decisionRecord } from '../record.ts';
+import { removeStaleSocket } from '../socket-file.ts';
 import type { Denial } from '../verdict.ts';
 import { toHttpFacts } from './request.ts';
 import { toCheckResponse } from './response.ts';
+import { encodeCheckResponse } from './wire.ts';
 
 export interface ServerOptions {
   /** `host:port` or `unix:///path`. */
@@ -37,8 +39,10 @@ export interface ServerOptions {
   readonly check: (http: HttpFacts, deadlineMs: number) => Promise<Verdict>;
   /** The verdict for a Check that `check` is not to see. */
   readonly refuse: (http: HttpFacts | null, denial: Denial) => Verdict;
-  /** Called once for each Check, after it was answered; `late` when Envoy no longer waited. */
+  /** Called once for each Check, before its answer leaves: what cannot be recorded is not allowed. `late`: Envoy has gone. */
   readonly observe: (verdict: Verdict, record: DecisionRecord, elapsedMs: number, late: boolean) => void;
+  /** What went wrong where not even a verdict could be told; Envoy was refused. */
+  readonly onFailure?: (cause: unknown) => void;
   readonly onInFlight?: (count: number) => void;
 }
 
@@ -71,7 +75,10 @@ export async function startServer(options: ServerOptions): Promise<CheckServer> 
   });
   const health = new HealthImplementation({ '': 'SERVING', 'envoy.service.auth.v3.Authorization': 'SERVING' });
   health.addToServer(server);
-  server.addService(loadAuthorization().service, { Check: checkHandler(options) });
+  const { Check } = loadAuthorization().service;
+  const service = { Check: { ...Check, responseSerialize: (encoded: Buffer) => encoded } };
+  server.addService(service, { Check: checkHandler(options) } as UntypedServiceImplementation);
+  await removeStaleSocket(options.listen);
   const target = await bind(server, options);
 
   async function drain(delayMs: number, limitMs: number): Promise<void> {
@@ -104,11 +111,35 @@ async function bind(server: Server, { listen, tls }: ServerOptions): Promise<str
   return listen.startsWith('unix:') ? listen : listen.replace(/:\d+$/, `:${port}`);
 }
 
-type Call = ServerUnaryCall<CheckRequest, CheckResponseInput>;
+type Call = ServerUnaryCall<CheckRequest, Buffer>;
 
-function checkHandler(options: ServerOptions): (call: Call, respond: sendUnaryData<CheckResponseInput>) => void {
-  const { check, refuse, observe, onInFlight } = options;
+/** A verdict with its record and its bytes: what cannot be encoded must not be found out after the last catch. */
+interface Told {
+  readonly verdict: Verdict;
+  readonly record: DecisionRecord;
+  readonly response: Buffer;
+}
+
+function tell(verdict: Verdict): Told {
+  const record = decisionRecord(verdict);
+  return { verdict, record, response: encodeCheckResponse(toCheckResponse(verdict, record)) };
+}
+
+/** Made before anything can fail. */
+const LAST_RESORT = encodeCheckResponse(
+  toCheckResponse({ answer: { kind: 'respond', response: { status: 500, headers: [], body: '' } } }, {
+    decision: 'error',
+    reason: 'internal_error',
+  } as DecisionRecord),
+);
+
+function checkHandler(options: ServerOptions): (call: Call, respond: sendUnaryData<Buffer>) => void {
+  const { check, refuse, observe, onInFlight, onFailure } = options;
   let inFlight = 0;
+  const count = (change: 1 | -1): void => {
+    inFlight += change;
+    onInFlight?.(inFlight);
+  };
 
   async function judge(call: Call): Promise<Verdict> {
     let http: HttpFacts | null = null;
@@ -122,16 +153,30 @@ function checkHandler(options: ServerOptions): (call: Call, respond: sendUnaryDa
     }
   }
 
+  async function answer(call: Call): Promise<Told> {
+    const verdict = await judge(call);
+    try {
+      return tell(verdict);
+    } catch (cause) {
+      return tell(refuse(null, { reason: 'internal_error', cause }));
+    }
+  }
+
   return async function Check(call, respond) {
     const start = performance.now();
-    onInFlight?.(++inFlight);
-    const verdict = await judge(call);
-    const record = decisionRecord(verdict);
-    // After a cancellation Envoy has answered by itself, with a refusal: nothing went on.
-    const late = call.cancelled;
-    respond(null, toCheckResponse(verdict, record));
-    onInFlight?.(--inFlight);
-    observe(verdict, record, performance.now() - start, late);
+    count(1);
+    let response: Buffer = LAST_RESORT;
+    try {
+      const told = await answer(call);
+      // After a cancellation Envoy has answered by itself, with a refusal: nothing went on.
+      observe(told.verdict, told.record, performance.now() - start, call.cancelled);
+      response = told.response;
+    } catch (cause) {
+      onFailure?.(cause);
+    } finally {
+      count(-1);
+      respond(null, response);
+    }
   };
 }
 

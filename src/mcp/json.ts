@@ -1,7 +1,8 @@
 /**
  * Strict JSON (RFC 8259, I-JSON RFC 7493): bytes in, one value out, and nothing two parsers could read differently.
  * Refused: invalid UTF-8, a byte order mark, trailing bytes, depth beyond the limit, a key twice in one object (also when
- * the two differ only in case, NFKC form or NUL bytes), lone surrogates, integers a double cannot hold, overflow.
+ * the two differ only in case, compatibility form or invisible characters), lone surrogates, integers a double cannot hold,
+ * overflow.
  *
  * A scan over the text looks for what JSON.parse lets pass; the grammar itself is left to JSON.parse. On text that
  * JSON.parse accepts the scan is exact; on other text it only has to end.
@@ -9,6 +10,7 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { Reason } from '../reasons.ts';
 import { deny, ok, type Result } from '../result.ts';
+import { foldedForms } from './keys.ts';
 
 export interface JsonLimits {
   readonly maxBytes: number;
@@ -26,23 +28,20 @@ export interface JsonDocument {
   readonly members: ReadonlyMap<string, Span>;
 }
 
-export function readJson(bytes: Uint8Array, limits: JsonLimits): Result<JsonDocument> {
+/** @param echoed the root member whose number is only ever repeated as it was written, so that it may be any integer. */
+export function readJson(bytes: Uint8Array, limits: JsonLimits, echoed: string | null = null): Result<JsonDocument> {
   if (bytes.byteLength > limits.maxBytes) return deny({ reason: 'body_too_large' });
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!isUtf8(buffer)) return deny({ reason: 'json_invalid' });
   const text = buffer.toString(isAscii(buffer) ? 'latin1' : 'utf8');
-  const scanned = scan(text, limits.maxDepth);
+  const scanned = scan(text, limits.maxDepth, echoed);
   if (typeof scanned === 'string') return deny({ reason: scanned });
   try {
     return ok({ value: JSON.parse(text), text, members: scanned });
-  } catch (cause) {
-    return deny({ reason: 'json_invalid', cause });
+  } catch {
+    // The error quotes the text, and causes are logged.
+    return deny({ reason: 'json_invalid' });
   }
-}
-
-/** The form in which two keys count as the same: what case-folding and NUL-terminated parsers make of them. */
-export function foldKey(key: string): string {
-  return key.normalize('NFKC').toLowerCase().replaceAll('\0', '');
 }
 
 interface Frame {
@@ -54,6 +53,7 @@ interface Frame {
 interface Scan {
   readonly text: string;
   readonly maxDepth: number;
+  readonly echoed: string | null;
   readonly stack: Frame[];
   readonly members: Map<string, Span>;
   /** The root member being read, and where its value starts. */
@@ -71,8 +71,8 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-function scan(text: string, maxDepth: number): Map<string, Span> | Reason {
-  const state: Scan = { text, maxDepth, stack: [], members: new Map(), member: null, memberStart: 0 };
+function scan(text: string, maxDepth: number, echoed: string | null): Map<string, Span> | Reason {
+  const state: Scan = { text, maxDepth, echoed, stack: [], members: new Map(), member: null, memberStart: 0 };
   for (let at = 0; at < text.length; ) {
     const next = step(state, at);
     if (typeof next === 'string') return next;
@@ -120,22 +120,20 @@ function takeString(state: Scan, at: number): number | Reason {
   if (end < 0) return 'json_invalid';
   const frame = state.stack[state.stack.length - 1];
   if (!frame?.keys || !frame.expectKey) return end;
-  const literal = state.text.slice(at, end);
-  const plain = isPlain(literal);
-  const key = plain ? literal.slice(1, -1) : readEscaped(literal);
+  const key = readKey(state.text.slice(at, end));
   if (key === null) return 'json_invalid';
-  const folded = plain ? key.toLowerCase() : foldKey(key);
-  if (frame.keys.has(folded)) return 'json_duplicate_key';
-  frame.keys.add(folded);
+  for (const form of foldedForms(key)) {
+    if (frame.keys.has(form)) return 'json_duplicate_key';
+    frame.keys.add(form);
+  }
   if (state.stack.length === 1) state.member = key;
   return end;
 }
 
 function takeNumber(state: Scan, at: number): number | Reason {
   const end = endOfNumber(state.text, at);
-  // A request id is echoed as it was written and never computed with, so it may be any integer.
-  const echoed = state.stack.length === 1 && state.member === 'id';
-  return echoed || isExact(state.text.slice(at, end)) ? end : 'json_number_imprecise';
+  const isEchoed = state.stack.length === 1 && state.member !== null && state.member === state.echoed;
+  return isEchoed || isExact(state.text.slice(at, end)) ? end : 'json_number_imprecise';
 }
 
 function closeMember(state: Scan, end: number): void {
@@ -165,17 +163,13 @@ function escapeLength(text: string, at: number): number {
   return escaped < 0xdc00 && /^\\u[dD][c-fC-F]/.test(text.slice(at + 6, at + 10)) ? 12 : -1;
 }
 
-function readEscaped(literal: string): string | null {
+function readKey(literal: string): string | null {
+  if (!literal.includes('\\')) return literal.slice(1, -1);
   try {
     return JSON.parse(literal) as string;
   } catch {
     return null;
   }
-}
-
-/** ASCII without an escape or control character: reads as it is written. */
-function isPlain(literal: string): boolean {
-  return /^[\x20-\x5b\x5d-\x7e]*$/.test(literal);
 }
 
 function isDigit(unit: number): boolean {

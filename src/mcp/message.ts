@@ -3,7 +3,8 @@
  * Refused: batches, hybrids, params that are no object, ids that are neither string nor integer.
  */
 import { deny, ok, type Result } from '../result.ts';
-import { foldKey, type JsonDocument } from './json.ts';
+import type { Denial } from '../verdict.ts';
+import type { JsonDocument } from './json.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -20,29 +21,27 @@ const NO_PARAMS: JsonObject = Object.freeze({});
 export function parseMessage(document: JsonDocument): Result<Message> {
   const { value } = document;
   if (Array.isArray(value)) return deny({ reason: 'batch_unsupported' });
-  if (!isObject(value)) return deny({ reason: 'message_invalid' });
-
-  const id = rawId(document, value);
-  if (id === null) return deny({ reason: 'message_invalid' });
-  const read = {
-    ...(id === undefined ? {} : { id }),
-    ...(typeof value.method === 'string' ? { method: value.method } : {}),
-  };
-  const invalid = deny({ reason: 'message_invalid', read });
-
-  if (value.jsonrpc !== '2.0') return invalid;
-  if (!Object.hasOwn(value, 'method')) return response(value, id) ?? invalid;
-
-  const { method, params = NO_PARAMS } = value;
-  if (!hasOnly(value, CALL_MEMBERS) || typeof method !== 'string' || !isObject(params)) return invalid;
-  return ok(id === undefined ? { kind: 'notification', method, params } : { kind: 'request', id, method, params });
+  const id = isObject(value) ? rawId(document, value) : null;
+  if (!isObject(value) || id === null) return deny({ reason: 'message_invalid' });
+  const read = Object.hasOwn(value, 'method') ? call : response;
+  const message = value.jsonrpc === '2.0' ? read(value, id) : null;
+  return message === null ? deny({ reason: 'message_invalid', read: whatWasRead(value, id) }) : ok(message);
 }
 
-function response(value: JsonObject, id: string | undefined): Result<Message> | null {
+function call(value: JsonObject, id: string | undefined): Message | null {
+  const { method, params = NO_PARAMS } = value;
+  if (!hasOnly(value, CALL_MEMBERS) || typeof method !== 'string' || !isObject(params)) return null;
+  return id === undefined ? { kind: 'notification', method, params } : { kind: 'request', id, method, params };
+}
+
+function response(value: JsonObject, id: string | undefined): Message | null {
   const hasResult = Object.hasOwn(value, 'result');
   if (id === undefined || !hasOnly(value, RESPONSE_MEMBERS) || hasResult === Object.hasOwn(value, 'error')) return null;
-  if (!isObject(hasResult ? value.result : value.error)) return null;
-  return ok({ kind: 'response', id });
+  return isObject(hasResult ? value.result : value.error) ? { kind: 'response', id } : null;
+}
+
+function whatWasRead({ method }: JsonObject, id: string | undefined): NonNullable<Denial['read']> {
+  return { ...(id === undefined ? {} : { id }), ...(typeof method === 'string' ? { method } : {}) };
 }
 
 /** The id as written; undefined where there is none, null where it is not an id. */
@@ -61,32 +60,3 @@ export function isObject(value: unknown): value is JsonObject {
 function hasOnly(value: JsonObject, members: ReadonlySet<string>): boolean {
   return Object.keys(value).every((key) => members.has(key));
 }
-
-/**
- * A key that a careless parser would take for one we read (`Name`, `na\u006de` is fine, `name\0`, `ｎame`).
- * Two such keys side by side are refused by the JSON reader already; this catches one alone.
- */
-export function hasLookAlike(value: JsonObject, known: ReadonlySet<string>): boolean {
-  return Object.keys(value).some((key) => !known.has(key) && known.has(foldedNames(key)));
-}
-
-function foldedNames(key: string): string {
-  const folded = foldKey(key);
-  return CAMEL_CASE.get(folded) ?? folded;
-}
-
-/** Folding lowers case, so the camelCase names are found by their folded form. */
-const CAMEL_CASE = new Map(
-  [
-    'taskId',
-    'inputResponses',
-    'requestState',
-    'protocolVersion',
-    'clientInfo',
-    'requestId',
-    'progressToken',
-    'resourceSubscriptions',
-    'taskIds',
-    '_meta',
-  ].map((name) => [name.toLowerCase(), name]),
-);

@@ -3,7 +3,8 @@
  * Each row says in which revisions the method exists, which params it needs and which objects it names.
  * What is not in the table is refused: a method we cannot read is a method no policy can judge.
  */
-import { hasLookAlike, isObject, type JsonObject } from './message.ts';
+import { hasLookAlike, knownKeys } from './keys.ts';
+import { isObject, type JsonObject } from './message.ts';
 import type { Revision } from './revisions.ts';
 
 export interface Target {
@@ -21,10 +22,10 @@ export interface MethodRow {
   readonly mirrored?: 'name' | 'uri' | 'taskId';
 }
 
-/** A subscription or listen request names at most this many objects. */
+/** Each list of a listen request names at most this many objects. */
 const MAX_TARGETS = 256;
 
-type Shape = 'string' | 'string?' | 'object' | 'object?' | 'id' | 'id?' | 'token';
+type Shape = 'string' | 'string?' | 'object' | 'object?' | 'id' | 'id?' | 'names?' | 'boolean?';
 
 const SHAPES: Record<Shape, (value: unknown) => boolean> = {
   string: (value) => typeof value === 'string' && value.length > 0,
@@ -33,11 +34,16 @@ const SHAPES: Record<Shape, (value: unknown) => boolean> = {
   'object?': (value) => value === undefined || isObject(value),
   id: isId,
   'id?': (value) => value === undefined || isId(value),
-  token: isId,
+  'names?': (value) => value === undefined || areNames(value),
+  'boolean?': (value) => value === undefined || typeof value === 'boolean',
 };
 
 function isId(value: unknown): boolean {
   return typeof value === 'string' || Number.isInteger(value);
+}
+
+function areNames(value: unknown): boolean {
+  return Array.isArray(value) && value.length <= MAX_TARGETS && value.every(SHAPES.string);
 }
 
 /** Reads params of a fixed shape; members that MCP does not define for the method pass, look-alikes of ours do not. */
@@ -45,10 +51,10 @@ function params(
   shape: Readonly<Record<string, Shape>>,
   targets: (params: JsonObject) => readonly Target[] | null = () => [],
 ): (params: JsonObject) => readonly Target[] | null {
-  const names = new Set([...Object.keys(shape), '_meta']);
+  const known = knownKeys([...Object.keys(shape), '_meta']);
   const entries = Object.entries(shape);
   return (value) => {
-    if (hasLookAlike(value, names)) return null;
+    if (hasLookAlike(value, known)) return null;
     return entries.every(([name, expected]) => SHAPES[expected](value[name])) ? targets(value) : null;
   };
 }
@@ -77,28 +83,20 @@ const complete = params({ ref: 'object', argument: 'object', context: 'object?' 
   return reference.type === 'ref/resource' ? REF_RESOURCE(reference) : null;
 });
 
-const LISTEN = params({}, (notifications) => {
-  const { resourceSubscriptions = [], taskIds = [] } = notifications;
-  if (!areNames(resourceSubscriptions) || !areNames(taskIds)) return null;
-  return [
-    ...resourceSubscriptions.map((name): Target => ({ type: 'resource', name })),
-    ...taskIds.map((name): Target => ({ type: 'task', name })),
-  ];
-});
-const LISTEN_NAMES = new Set([
-  'resourceSubscriptions',
-  'taskIds',
-  'toolsListChanged',
-  'promptsListChanged',
-  'resourcesListChanged',
-]);
-const listen = params({ notifications: 'object' }, ({ notifications }) =>
-  hasLookAlike(notifications as JsonObject, LISTEN_NAMES) ? null : LISTEN(notifications as JsonObject),
+const NOTIFICATIONS = params(
+  {
+    resourceSubscriptions: 'names?',
+    taskIds: 'names?',
+    toolsListChanged: 'boolean?',
+    promptsListChanged: 'boolean?',
+    resourcesListChanged: 'boolean?',
+  },
+  ({ resourceSubscriptions = [], taskIds = [] }) => [
+    ...(resourceSubscriptions as string[]).map((name): Target => ({ type: 'resource', name })),
+    ...(taskIds as string[]).map((name): Target => ({ type: 'task', name })),
+  ],
 );
-
-function areNames(value: unknown): value is string[] {
-  return Array.isArray(value) && value.length <= MAX_TARGETS && value.every((name) => typeof name === 'string' && name !== '');
-}
+const listen = params({ notifications: 'object' }, ({ notifications }) => NOTIFICATIONS(notifications as JsonObject));
 
 type Extra = Pick<MethodRow, 'mirrored'>;
 const request = (since: Revision, until: Revision | null, targets: MethodRow['targets'], extra: Extra = {}): MethodRow => ({
@@ -143,7 +141,7 @@ export const METHODS: ReadonlyMap<string, MethodRow> = new Map<string, MethodRow
   ['notifications/initialized', notification(A, D, nothing)],
   ['notifications/roots/list_changed', notification(A, D, nothing)],
   ['notifications/cancelled', notification(A, D, params({ requestId: 'id?', reason: 'string?' }))],
-  ['notifications/progress', notification(A, D, params({ progressToken: 'token' }))],
+  ['notifications/progress', notification(A, D, params({ progressToken: 'id' }))],
   ['notifications/tasks/status', notification(D, D, task)],
 ]);
 

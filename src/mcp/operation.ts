@@ -8,6 +8,7 @@ import type { Reason } from '../reasons.ts';
 import { deny, ok, type Result } from '../result.ts';
 import type { Denial } from '../verdict.ts';
 import { type JsonLimits, readJson } from './json.ts';
+import { hasLookAlike, knownKeys } from './keys.ts';
 import { isObject, type JsonObject, type Message, parseMessage } from './message.ts';
 import { findMethod, type MethodRow, type Target } from './methods.ts';
 import { ASSUMED_LEGACY, type Era, eraOf, isRevision, LATEST_LEGACY, REVISIONS, type Revision } from './revisions.ts';
@@ -27,8 +28,11 @@ export interface Operation {
   readonly arguments: JsonObject | null;
 }
 
+type Call = Exclude<Message, { kind: 'response' }>;
+
 const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
 const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
+const META = knownKeys([VERSION_KEY, CAPABILITIES_KEY]);
 const MODERN: Revision = '2026-07-28';
 
 /** Reads a POST, GET or DELETE on an MCP endpoint. */
@@ -46,10 +50,13 @@ export function readOperation(http: HttpFacts, limits: JsonLimits): Result<Opera
 
 /** GET (listen, resume) and DELETE (end the session) exist in the legacy era only and carry no body. */
 function readStream(http: HttpFacts, method: 'GET' | 'DELETE'): Result<Operation> {
-  if (http.body.byteLength > 0 || http.partialBody) return deny({ reason: 'message_invalid' });
+  const incomplete = wholeBodyProblem(http);
+  if (incomplete !== null) return deny({ reason: incomplete });
+  if (http.body.byteLength > 0) return deny({ reason: 'message_invalid' });
   const revision = headerRevision(http);
   if (!revision.ok) return revision;
   if (revision.value !== undefined && eraOf(revision.value) === 'modern') return deny({ reason: 'method_not_allowed' });
+  if (isMirrored(http)) return deny({ reason: 'header_mismatch' });
   return ok({
     era: 'legacy',
     revision: revision.value ?? ASSUMED_LEGACY,
@@ -65,7 +72,7 @@ function readStream(http: HttpFacts, method: 'GET' | 'DELETE'): Result<Operation
 function readPost(http: HttpFacts, limits: JsonLimits): Result<Operation> {
   const problem = mediaProblem(http) ?? wholeBodyProblem(http);
   if (problem !== null) return deny({ reason: problem });
-  const document = readJson(http.body, limits);
+  const document = readJson(http.body, limits, 'id');
   if (!document.ok) return document;
   const message = parseMessage(document.value);
   if (!message.ok) return message;
@@ -105,7 +112,7 @@ function readMessage(http: HttpFacts, message: Message): Result<Operation> {
 /** A reply to a request of the server (sampling, elicitation, roots): legacy only. */
 function readResponse(http: HttpFacts, revision: Revision | undefined): Result<Operation> {
   if (revision !== undefined && eraOf(revision) === 'modern') return deny({ reason: 'message_invalid', read: { era: 'modern' } });
-  if (http.headers.has('mcp-method') || http.headers.has('mcp-name')) return deny({ reason: 'header_mismatch' });
+  if (isMirrored(http)) return deny({ reason: 'header_mismatch' });
   return ok({
     era: 'legacy',
     revision: revision ?? ASSUMED_LEGACY,
@@ -118,25 +125,25 @@ function readResponse(http: HttpFacts, revision: Revision | undefined): Result<O
   });
 }
 
-/**
- * The era ladder: what the body claims in `_meta` comes first, the header confirms it. `initialize` without that claim is
- * legacy; a modern header over a body that claims nothing lacks its envelope.
- */
-function claimedRevision(message: Exclude<Message, { kind: 'response' }>, header: Revision | undefined): Result<Revision> {
+/** The era ladder: what the body claims in `_meta` comes first, the header confirms it. */
+function claimedRevision(message: Call, header: Revision | undefined): Result<Revision> {
   const meta = message.params._meta;
-  if (meta !== undefined && !isObject(meta)) return deny({ reason: 'params_invalid' });
-  const claim = meta?.[VERSION_KEY];
-  if (claim !== undefined) {
-    if (claim !== MODERN) return unsupportedVersion(claim);
-    if (header !== MODERN) return deny({ reason: 'header_mismatch', read: { era: 'modern' } });
-    return isObject(meta?.[CAPABILITIES_KEY]) ? ok(MODERN) : deny({ reason: 'envelope_missing', read: { era: 'modern' } });
-  }
-  if (header === MODERN) return deny({ reason: 'envelope_missing', read: { era: 'modern' } });
-  if (message.method === 'initialize') {
-    const proposed = message.params.protocolVersion;
-    return ok(isRevision(proposed) && eraOf(proposed) === 'legacy' ? proposed : LATEST_LEGACY);
-  }
-  return ok(header ?? ASSUMED_LEGACY);
+  if (meta === undefined) return assumedRevision(message, header);
+  if (!isObject(meta) || hasLookAlike(meta, META)) return deny({ reason: 'params_invalid' });
+  const claim = meta[VERSION_KEY];
+  if (claim === undefined) return assumedRevision(message, header);
+  if (claim !== MODERN) return unsupportedVersion(claim);
+  if (header !== MODERN) return deny({ reason: 'header_mismatch', read: { era: 'modern' } });
+  return isObject(meta[CAPABILITIES_KEY]) ? ok(MODERN) : deny({ reason: 'envelope_missing', read: { era: 'modern' } });
+}
+
+/** Of a body that claims nothing: legacy. Under a modern header it lacks its envelope, and `initialize` is a contradiction. */
+function assumedRevision({ method, params }: Call, header: Revision | undefined): Result<Revision> {
+  const isHandshake = method === 'initialize';
+  if (header === MODERN) return deny({ reason: isHandshake ? 'header_mismatch' : 'envelope_missing', read: { era: 'modern' } });
+  if (!isHandshake) return ok(header ?? ASSUMED_LEGACY);
+  const proposed = params.protocolVersion;
+  return ok(isRevision(proposed) && eraOf(proposed) === 'legacy' ? proposed : LATEST_LEGACY);
 }
 
 function headerRevision(http: HttpFacts): Result<Revision | undefined> {
@@ -152,12 +159,7 @@ function unsupportedVersion(requested: unknown): Result<never> {
 }
 
 /** Mcp-Method and Mcp-Name (SEP-2243): required in the modern era, and where a legacy client sends them they must be true. */
-function headerProblem(
-  http: HttpFacts,
-  message: { readonly method: string; readonly params: JsonObject },
-  row: MethodRow,
-  era: Era,
-): Denial | null {
+function headerProblem(http: HttpFacts, message: Call, row: MethodRow, era: Era): Denial | null {
   const method = singleHeader(http.headers, 'mcp-method');
   const name = singleHeader(http.headers, 'mcp-name');
   const expected = row.mirrored === undefined ? undefined : message.params[row.mirrored];
@@ -166,6 +168,11 @@ function headerProblem(
     (method === undefined ? !required : method === message.method) &&
     (name === undefined ? !required || expected === undefined : name !== null && decodeSentinel(name) === expected);
   return agrees ? null : { reason: 'header_mismatch' };
+}
+
+/** Whether a header claims what a request is about, where there is no request that it could confirm. */
+function isMirrored({ headers }: HttpFacts): boolean {
+  return headers.has('mcp-method') || headers.has('mcp-name');
 }
 
 /** `=?base64?…?=` carries what a header cannot (SEP-2243); null where it is not canonical. */

@@ -2,8 +2,8 @@
  * An OPA bundle (a gzipped tar: policy.wasm, data.json, .manifest) into its parts. Bounded in size and in members;
  * refused: links, devices, paths that leave the root, the same member twice, delta bundles, a bundle without a policy.
  */
-import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { promisify } from 'node:util';
+import { gunzip as gunzipCallback } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { readJson } from '../mcp/json.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
@@ -17,9 +17,11 @@ export interface Bundle {
 }
 
 export interface BundleLimits {
-  /** Unpacked, all members together. */
+  /** Packed, and unpacked as a tar archive. */
   readonly maxBytes: number;
 }
+
+const gunzip = promisify(gunzipCallback);
 
 const MAX_MEMBERS = 1000;
 const MAX_DEPTH = 64;
@@ -30,6 +32,9 @@ export async function readBundle(archive: Uint8Array, limits: BundleLimits): Pro
   if (members.has('patch.json')) throw new PolicyRefused('delta bundles are not accepted');
   const wasm = members.get('policy.wasm');
   if (wasm === undefined) throw new PolicyRefused('the bundle holds no policy.wasm: build it with `opa build -t wasm`');
+  const stray = [...members.keys()].find((path) => /^(.+\/)?data\.ya?ml$|\/data\.json$/.test(path));
+  if (stray !== undefined)
+    throw new PolicyRefused(`${stray} would not be read: build with \`opa build\`, which makes one data.json`);
   const manifest = parse(members, '.manifest', limits) ?? {};
   const revision = manifest.revision;
   if (typeof revision !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(revision)) {
@@ -42,33 +47,42 @@ function parse(members: ReadonlyMap<string, Buffer>, name: string, limits: Bundl
   const bytes = members.get(name);
   if (bytes === undefined) return undefined;
   const document = readJson(bytes, { maxBytes: limits.maxBytes, maxDepth: MAX_DEPTH });
-  if (!document.ok || !isObject(document.value.value)) throw new PolicyRefused(`${name} is not a JSON object`);
+  if (!document.ok) throw new PolicyRefused(`${name} cannot be read: ${document.denial.reason}`);
+  if (!isObject(document.value.value)) throw new PolicyRefused(`${name} is not a JSON object`);
   return document.value.value;
 }
 
-async function unpack(archive: Uint8Array, { maxBytes }: BundleLimits): Promise<Map<string, Buffer>> {
+async function unpack(archive: Uint8Array, limits: BundleLimits): Promise<Map<string, Buffer>> {
   const members = new Map<string, Buffer>();
   const tar = extract();
-  const unzipped = Readable.from([archive]).pipe(createGunzip());
-  unzipped.on('error', (cause) => tar.destroy(cause));
-  unzipped.pipe(tar);
-  let total = 0;
+  tar.end(await unzip(archive, limits));
   try {
     for await (const entry of tar) {
-      const { name, type, size = 0 } = entry.header;
-      total += size;
-      if (total > maxBytes) throw new PolicyRefused(`the bundle unpacks to more than ${maxBytes} bytes`);
+      const { name, type } = entry.header;
       if (type !== 'file' && type !== 'directory') throw new PolicyRefused(`${name} is a ${type}`);
       const chunks: Buffer[] = [];
       for await (const chunk of entry) chunks.push(chunk as Buffer);
       if (type === 'file') add(members, name, Buffer.concat(chunks));
     }
   } catch (cause) {
-    throw cause instanceof PolicyRefused ? cause : new PolicyRefused('the bundle is not a gzipped tar archive', { cause });
-  } finally {
-    unzipped.destroy();
+    throw cause instanceof PolicyRefused ? cause : notAnArchive(cause);
   }
   return members;
+}
+
+async function unzip(archive: Uint8Array, { maxBytes }: BundleLimits): Promise<Buffer> {
+  if (archive.byteLength > maxBytes) throw new PolicyRefused(`the bundle is larger than ${maxBytes} bytes`);
+  try {
+    return await gunzip(archive, { maxOutputLength: maxBytes });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+      throw new PolicyRefused(`the bundle unpacks to more than ${maxBytes} bytes`);
+    throw notAnArchive(cause);
+  }
+}
+
+function notAnArchive(cause: unknown): PolicyRefused {
+  return new PolicyRefused('the bundle is not a gzipped tar archive', { cause });
 }
 
 function add(members: Map<string, Buffer>, name: string, bytes: Buffer): void {

@@ -16,6 +16,9 @@ export interface Outbound {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+const MAX_NAME = 2048;
+const MAX_SCOPE = 4096;
+
 const INBOUND = new Set(['allow', 'reason', 'message', 'required_scopes']);
 const OUTBOUND = new Set(['allow', 'reason', 'message', 'audience', 'scope', 'ttl_seconds', 'resource', 'headers']);
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
@@ -34,11 +37,11 @@ export function readOutbound(result: unknown, maxTtlSeconds: number): Result<Out
   const shaped = readAllow(result, OUTBOUND);
   if (!shaped.ok) return shaped;
   const { audience, scope, ttl_seconds: ttlSeconds, resource = null, headers = {} } = shaped.value;
-  if (typeof audience !== 'string' || audience === '') return invalid('audience');
-  if (typeof scope !== 'string' || !SCOPE.test(scope)) return invalid('scope');
+  if (!isName(audience)) return invalid('audience');
+  if (typeof scope !== 'string' || scope.length > MAX_SCOPE || !SCOPE.test(scope)) return invalid('scope');
   if (!Number.isInteger(ttlSeconds) || (ttlSeconds as number) < 1 || (ttlSeconds as number) > maxTtlSeconds)
     return invalid('ttl_seconds');
-  if (resource !== null && typeof resource !== 'string') return invalid('resource');
+  if (resource !== null && !isName(resource)) return invalid('resource');
   if (!isHeaders(headers)) return invalid('headers');
   return ok({ audience, scopes: scope.split(' '), ttlSeconds: ttlSeconds as number, resource, headers });
 }
@@ -53,7 +56,8 @@ function readAllow(result: unknown, members: ReadonlySet<string>): Result<JsonOb
   if (typeof reason !== 'string' || !POLICY_REASONS.has(reason)) return invalid('reason');
   if (allow !== (reason === 'allowed')) return invalid('reason');
   if (message !== undefined && !isSentence(message)) return invalid('message');
-  return allow ? ok(result) : refusal(result, reason as Reason, message);
+  if (!allow) return refusal(result, reason as Reason, message);
+  return result.required_scopes === undefined ? ok(result) : invalid('required_scopes');
 }
 
 function refusal(result: JsonObject, reason: Reason, message: string | undefined): Result<never> {
@@ -79,6 +83,11 @@ function areScopes(value: unknown): value is string[] {
     value.length <= 64 &&
     value.every((one) => typeof one === 'string' && SCOPE.test(one) && !one.includes(' '))
   );
+}
+
+/** An audience or a URI: it becomes a claim and a form parameter. */
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_NAME && !/\p{Cc}/u.test(value);
 }
 
 function isSentence(value: unknown): value is string {

@@ -62,6 +62,24 @@ export function policyInput(
   };
 }
 
+/**
+ * The input as JSON text. A principal and a tool come again and again, always as the same object, so their text is kept
+ * for as long as they are.
+ */
+export function inputText({ mcp, principal, tool, request }: PolicyInput): string {
+  return `{"version":1,"mcp":${JSON.stringify(mcp)},"principal":${kept(principal)},"tool":${kept(tool)},"request":${JSON.stringify(request)}}`;
+}
+
+const texts = new WeakMap<object, string>();
+
+function kept(value: object): string {
+  const known = texts.get(value);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(value);
+  texts.set(value, text);
+  return text;
+}
+
 function pick(http: HttpFacts, names: readonly string[]): Record<string, string> {
   const picked: Record<string, string> = {};
   for (const name of names) {

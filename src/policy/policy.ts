@@ -13,12 +13,18 @@ export interface PolicyOptions {
   readonly now: () => number;
 }
 
+/** Both questions about one request. */
+export interface Questions {
+  /** May this principal do this? */
+  readonly inbound: () => Result<null>;
+  /** Which delegation token goes to the backend? Asked only after inbound allowed. */
+  readonly outbound: () => Result<Outbound>;
+}
+
 export interface Policy {
   readonly revision: string;
-  /** May this principal do this? `input` is the JSON text of a PolicyInput. */
-  readonly inbound: (input: ArrayBuffer) => Result<null>;
-  /** Which delegation token goes to the backend? Asked only after inbound allowed. */
-  readonly outbound: (input: ArrayBuffer) => Result<Outbound>;
+  /** @param input the JSON text of a PolicyInput. */
+  readonly ask: (input: string) => Questions;
 }
 
 /** Rejects with PolicyRefused: what was in force stays in force. */
@@ -27,13 +33,18 @@ export async function loadPolicy(options: PolicyOptions): Promise<Policy> {
   const engine = await loadEngine({ wasm, data, maxMemoryBytes: options.maxMemoryBytes, now: options.now });
   return {
     revision,
-    inbound: (input) => {
-      const result = engine.evaluate('inbound', input);
-      return result.ok ? readInbound(result.value) : result;
-    },
-    outbound: (input) => {
-      const result = engine.evaluate('outbound', input);
-      return result.ok ? readOutbound(result.value, options.maxTtlSeconds) : result;
+    ask: (input) => {
+      const evaluate = engine.take(input);
+      return {
+        inbound: () => {
+          const result = evaluate('inbound');
+          return result.ok ? readInbound(result.value) : result;
+        },
+        outbound: () => {
+          const result = evaluate('outbound');
+          return result.ok ? readOutbound(result.value, options.maxTtlSeconds) : result;
+        },
+      };
     },
   };
 }

@@ -5,6 +5,8 @@ import { redact } from './redact.ts';
 export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
 export function createLog(sink: Writable & { readonly isTTY?: boolean }): Log {
+  // Nobody is left to be told that nobody can be told; it must not end the process.
+  sink.on('error', () => {});
   return (level, message, fields = {}) => {
     if (sink.isTTY) {
       const details = Object.entries(fields).map(([name, value]) => ` ${name}=${redact(String(value))}`);

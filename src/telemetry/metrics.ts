@@ -1,6 +1,6 @@
 /** Every metric, declared once. docs/metrics.md is generated from here. Labels are bounded by the configuration. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Verdict } from '../check.ts';
+import type { Stage, Verdict } from '../check.ts';
 import { METHODS } from '../mcp/methods.ts';
 import type { DecisionRecord } from '../record.ts';
 
@@ -77,7 +77,7 @@ export function recordVerdict(
   elapsedMs: number,
   late: boolean,
 ): void {
-  const { method = '', tool, backend = 'none' } = record;
+  const { method, tool, backend = 'none' } = record;
   metrics.decisions.inc({
     decision: outcome,
     reason,
@@ -86,6 +86,11 @@ export function recordVerdict(
     backend,
   });
   metrics.checkDuration.observe({ decision: outcome }, elapsedMs / 1000);
-  for (const [stage, ms] of Object.entries(facts.stages)) metrics.stageDuration.observe({ stage }, ms / 1000);
+  for (const stage of STAGES) {
+    const ms = facts.stages[stage];
+    if (ms !== undefined) metrics.stageDuration.observe({ stage }, ms / 1000);
+  }
   if (late) metrics.lateAnswers.inc();
 }
+
+const STAGES: readonly Stage[] = ['read', 'verify', 'inbound', 'outbound', 'delegate'];

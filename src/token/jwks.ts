@@ -1,17 +1,18 @@
 /**
  * The keys of one issuer (RFC 7517): fetched when first needed, kept, and fetched again for an unknown `kid`, at most once
  * in a cooldown and never twice at the same time. While the issuer is out of reach the last keys serve on, up to a limit.
- * Refused: keys that are no public signing keys, RSA under 2048 bits or with a small exponent, oversized sets.
+ * Refused: keys that are no sound public signing keys, RSA under 2048 bits or with a small exponent, oversized sets.
  */
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { type CompactJWSHeaderParameters, type CryptoKey, createLocalJWKSet, errors, type JSONWebKeySet, type JWK } from 'jose';
-import { isObject } from '../mcp/message.ts';
+import { isObject, type JsonObject } from '../mcp/message.ts';
 
 export interface KeySetOptions {
   /** Resolves the JWKS as parsed JSON, or throws. */
   readonly fetchKeys: () => Promise<unknown>;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** No second fetch within this time, whatever the outcome of the first. */
+  /** No second fetch within this time, whatever the outcome of the first; where no keys are left, within a second. */
   readonly cooldownMs: number;
   /** Keys older than this are fetched again. */
   readonly maxAgeMs: number;
@@ -44,6 +45,10 @@ export class KeysUnavailable extends Error {
 }
 
 const MAX_KEYS = 100;
+/** Without keys no call can succeed: an issuer that is back should not be waited for. */
+const COOLDOWN_WITHOUT_KEYS_MS = 1000;
+/** Of ES256, ES384, ES512 and EdDSA. */
+const CURVES: ReadonlySet<unknown> = new Set(['P-256', 'P-384', 'P-521', 'Ed25519']);
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
 export function createKeySet(options: KeySetOptions): KeySet {
@@ -51,6 +56,10 @@ export function createKeySet(options: KeySetOptions): KeySet {
   let keys: HeldKeys | null = options.before ?? null;
   let attemptedAt = Number.NEGATIVE_INFINITY;
   let pending: Promise<void> | null = null;
+
+  /** Since a moment; a clock that was set back makes everything old rather than keep it young. */
+  const since = (moment: number): number => Math.abs(now() - moment);
+  const isStale = (held: HeldKeys): boolean => since(held.at) > maxStaleMs;
 
   async function load(): Promise<void> {
     attemptedAt = now();
@@ -66,7 +75,8 @@ export function createKeySet(options: KeySetOptions): KeySet {
 
   /** Joins the fetch under way, starts one, or does nothing while it cools down. */
   function refresh(): Promise<void> {
-    if (pending === null && now() - attemptedAt < cooldownMs) return Promise.resolve();
+    const wait = keys === null || isStale(keys) ? Math.min(cooldownMs, COOLDOWN_WITHOUT_KEYS_MS) : cooldownMs;
+    if (pending === null && since(attemptedAt) < wait) return Promise.resolve();
     pending ??= load().finally(() => {
       pending = null;
     });
@@ -75,10 +85,9 @@ export function createKeySet(options: KeySetOptions): KeySet {
 
   /** Keys to go on with: the first fetch and one after too long are waited for, one in between runs beside. */
   async function usable(): Promise<HeldKeys> {
-    const age = keys === null ? Number.POSITIVE_INFINITY : now() - keys.at;
-    const refreshed = age > maxAgeMs ? refresh() : undefined;
-    if (age > maxStaleMs) await refreshed;
-    if (keys === null || now() - keys.at > maxStaleMs) throw new KeysUnavailable('no keys');
+    if (keys === null || isStale(keys)) await refresh();
+    else if (since(keys.at) > maxAgeMs) void refresh();
+    if (keys === null || isStale(keys)) throw new KeysUnavailable('no keys');
     return keys;
   }
 
@@ -107,23 +116,30 @@ export function usableKeys(document: unknown): JSONWebKeySet {
 }
 
 function isUsable(key: unknown): key is JWK {
-  if (!isObject(key) || PRIVATE_MEMBERS.some((member) => member in key)) return false;
+  if (!isObject(key) || PRIVATE_MEMBERS.some((member) => Object.hasOwn(key, member))) return false;
   if (key.use !== undefined && key.use !== 'sig') return false;
-  if (Array.isArray(key.key_ops) && !key.key_ops.includes('verify')) return false;
-  return key.kty === 'RSA' ? isStrongRsa(key) : key.kty === 'EC' || key.kty === 'OKP';
+  if (key.key_ops !== undefined && !(Array.isArray(key.key_ops) && key.key_ops.includes('verify'))) return false;
+  return key.kty === 'RSA' ? isStrongRsa(key) : CURVES.has(key.crv) && publicKey(key) !== null;
 }
 
-function isStrongRsa({ n, e }: { n?: unknown; e?: unknown }): boolean {
-  if (typeof n !== 'string' || typeof e !== 'string') return false;
-  const modulus = Buffer.from(n, 'base64url');
-  const exponent = BigInt(`0x0${Buffer.from(e, 'base64url').toString('hex')}`);
-  const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
-  return bits >= 2048 && bits <= 16384 && exponent >= 65537n && exponent % 2n === 1n && !hasRocaFingerprint(modulus);
+/** The key as OpenSSL reads it; null where it is none, such as a point beside its curve. */
+function publicKey(key: JsonObject): KeyObject | null {
+  try {
+    return createPublicKey({ key, format: 'jwk' });
+  } catch {
+    return null;
+  }
 }
 
-/** Odd primes up to 167 and, for each, the residues that 65537 generates: every ROCA modulus (CVE-2017-15361) falls into all. */
+function isStrongRsa(key: JsonObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = publicKey(key)?.asymmetricKeyDetails ?? {};
+  if (modulusLength < 2048 || modulusLength > 16384) return false;
+  return publicExponent >= 65537n && publicExponent % 2n === 1n && !hasRocaFingerprint(Buffer.from(key.n as string, 'base64url'));
+}
+
+/** Primes for which 65537 does not generate every residue. A ROCA modulus (CVE-2017-15361) is a power of 65537 for each. */
 const ROCA_RESIDUES: readonly (readonly [bigint, ReadonlySet<bigint>])[] = [
-  3, 5, 7, 11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,
+  11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,
 ].map((prime) => {
   const residues = new Set<bigint>();
   for (let power = 1n; !residues.has(power); power = (power * 65537n) % BigInt(prime)) residues.add(power);

@@ -16,6 +16,8 @@ export interface VerifierOptions {
   readonly cacheTtlMs: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
+  /** Milliseconds, monotonic: the age of what is kept, so that a clock set back cannot keep it longer. */
+  readonly clock?: () => number;
   readonly onLookup?: (result: 'hit' | 'miss') => void;
 }
 
@@ -32,22 +34,30 @@ export interface Verifier {
 }
 
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { issuers, actor, now, onLookup } = options;
-  const cache = new LRUCache<string, Principal>({ max: options.cacheEntries, ttl: options.cacheTtlMs });
+  const { issuers, actor, now, onLookup, clock = () => performance.now() } = options;
+  const cache = new LRUCache<string, Principal>({
+    max: options.cacheEntries,
+    ttl: options.cacheTtlMs,
+    ttlResolution: 0,
+    perf: { now: clock },
+  });
 
   async function principalOf(token: string): Promise<Result<Principal>> {
     const key = hash('sha256', token, 'base64');
     const known = cache.get(key);
-    onLookup?.(known === undefined ? 'miss' : 'hit');
-    if (known !== undefined) {
-      return isExpired(known, now()) ? deny({ reason: 'token_expired' }) : ok(known);
-    }
+    const isHit = known !== undefined && remainingMs(known) > 0;
+    onLookup?.(isHit ? 'hit' : 'miss');
+    if (isHit) return ok(known);
     const verified = await verifyToken(token, issuers, now());
-    if (verified.ok) {
-      const remainingMs = verified.value.expiresAt * 1000 - now();
-      if (remainingMs > 0) cache.set(key, verified.value, { ttl: Math.min(remainingMs, options.cacheTtlMs) });
+    if (verified.ok && remainingMs(verified.value) > 0) {
+      cache.set(key, verified.value, { ttl: Math.min(remainingMs(verified.value), options.cacheTtlMs) });
     }
     return verified;
+  }
+
+  /** Without the clock tolerance: what is kept expires on the second. */
+  function remainingMs({ expiresAt }: Principal): number {
+    return expiresAt * 1000 - now();
   }
 
   async function verify(token: string, expected: Expected): Promise<Result<Principal>> {
@@ -63,9 +73,4 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   return { verify, cached: () => cache.size };
-}
-
-/** The clock tolerance helped the token in once; what is kept expires on the second. */
-function isExpired(principal: Principal, nowMs: number): boolean {
-  return principal.expiresAt * 1000 <= nowMs;
 }

@@ -7,7 +7,7 @@ import { errors, type JWTHeaderParameters, jwtVerify } from 'jose';
 import { readJson } from '../mcp/json.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import type { Reason } from '../reasons.ts';
-import { deny, ok, type Result } from '../result.ts';
+import { deny, type Result } from '../result.ts';
 import { type KeySet, KeysUnavailable } from './jwks.ts';
 import { type Principal, toPrincipal } from './principal.ts';
 
@@ -103,7 +103,7 @@ function reasonOf(error: unknown): Reason {
   if (error instanceof KeysUnavailable) return 'keys_unavailable';
   if (error instanceof errors.JWTExpired) return 'token_expired';
   if (error instanceof errors.JWTClaimValidationFailed)
-    return error.claim === 'nbf' ? 'token_not_yet_valid' : 'token_claims_invalid';
+    return error.claim === 'nbf' && error.reason === 'check_failed' ? 'token_not_yet_valid' : 'token_claims_invalid';
   if (error instanceof errors.JWSSignatureVerificationFailed) return 'token_signature_invalid';
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) return 'token_key_unknown';
   if (error instanceof errors.JOSEAlgNotAllowed) return 'token_algorithm_forbidden';

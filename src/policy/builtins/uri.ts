@@ -15,6 +15,9 @@ interface Uri {
   readonly fragment: string;
 }
 
+/** What may stand bare in a host; "%" is looked at apart. */
+const hostText = /^[-A-Za-z0-9._~!$&'()*+,;=:[\]<>"%\x80-\u{10ffff}]*$/u;
+
 export const uri: Family = {
   'uri.is_valid': (text) => isText(text) && text !== '' && parse('uri.is_valid', text) !== undefined,
   'uri.parse': (text) => {
@@ -53,7 +56,13 @@ function withHostAndPath(builtin: string, known: Uri, rest: string): Uri | undef
   const host = readAuthority(builtin, known.scheme, authority);
   const path = percentDecode(builtin, rawPath);
   if (host === undefined || path === undefined) return undefined;
-  return { ...known, host, path, rawPath };
+  return { ...known, host, path, rawPath: rawPath === escapePath(path) ? path : rawPath };
+}
+
+/** What Go would write for a path; only another spelling is kept as the raw one. */
+function escapePath(path: string): string {
+  const escaped = encodeURI(path.toWellFormed());
+  return escaped.replace(/[!'()*?#]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function readAuthority(builtin: string, scheme: string, authority: string): string | undefined {
@@ -90,19 +99,17 @@ function readLiteral(builtin: string, host: string): string | undefined {
 
 /** In a host only bytes that are not ASCII may be percent-encoded, and few signs may stand bare. */
 function decodeHost(builtin: string, text: string): string | undefined {
-  if (/%[0-7](?!5)|%[013-7]5/.test(text) || !/^[-A-Za-z0-9._~!$&'()*+,;=:[\]<>"%\x80-\u{10ffff}]*$/u.test(text)) {
-    return undefined;
-  }
-  return percentDecode(builtin, text);
+  const escapesAscii = /%[0-7](?!5)|%[013-7]5/.test(text);
+  return escapesAscii || !hostText.test(text) ? undefined : percentDecode(builtin, text);
 }
 
 function decodeZone(builtin: string, text: string): string | undefined {
   for (const [escaped] of text.matchAll(/%[0-9a-fA-F]{2}/g)) {
     const character = String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
-    if (escaped !== '%25' && !/[-A-Za-z0-9._~!$&'()*+,;=:[\]<>" ]/.test(character)) return undefined;
+    const allowed = character === ' ' || (character < '\x80' && hostText.test(character));
+    if (escaped !== '%25' && !allowed) return undefined;
   }
-  if (!/^[-A-Za-z0-9._~!$&'()*+,;=:[\]<>"%\x80-\u{10ffff}]*$/u.test(text)) return undefined;
-  return percentDecode(builtin, text);
+  return hostText.test(text) ? percentDecode(builtin, text) : undefined;
 }
 
 function isPort(text: string): boolean {

@@ -1,9 +1,9 @@
 /**
- * What the SDK's JSON cannot carry: sets, and integers beyond 2^53. The SDK reads arguments with
- * opa_json_dump (a set arrives as an array) and hands back results to opa_json_parse (there is no way to
- * say "set"). Once connected to an instance we stand in front of those two exports: results are read by
- * opa_value_parse, a superset that knows {1,2}, and a built-in may look at the value text of the
- * arguments it was called with. Unconnected, a set as result is an evaluation error, never an array.
+ * What the SDK's JSON cannot carry: sets, and integers beyond 2^53; and what it does not tell: where an
+ * evaluation begins. It reads arguments with opa_json_dump (a set arrives as an array) and hands results to
+ * opa_json_parse (there is no way to say "set"). Once connected we stand in front of an instance's exports:
+ * results are read by opa_value_parse, a superset that knows {1,2}; a built-in may look at the value text of
+ * its arguments; and evaluations are counted. Unconnected, a set as result is an error, never an array.
  */
 import { isList, isObject, isSet, isText, limits, refuse } from './arguments.ts';
 
@@ -12,14 +12,22 @@ interface Abi {
   readonly opa_json_dump: (value: number) => number;
   readonly opa_value_dump: (value: number) => number;
   readonly opa_value_parse: (text: number, length: number) => number;
+  readonly opa_eval: (...args: number[]) => number;
+}
+
+/** A WebAssembly.Instance. */
+export interface Instance {
+  readonly exports: unknown;
 }
 
 /** The text of an argument as OPA writes values ({"a"} is a set), or undefined when unconnected. */
 export type ValueText = () => string | undefined;
 
 export interface Wire {
-  /** Stands in front of an instance the SDK has loaded. Once per instance, before it evaluates. */
-  readonly connect: (instance: { readonly exports: unknown }) => void;
+  /** Stands in front of an instance the SDK has loaded: once per instance, before it evaluates. */
+  readonly connect: (instance: Instance) => void;
+  /** A number for the evaluation in progress (or the last), undefined before any that we see. */
+  readonly evaluation: () => number | undefined;
   /** The last `count` arguments, for the built-in they were read for. */
   readonly arguments: (count: number) => readonly ValueText[];
 }
@@ -28,6 +36,7 @@ const widestCall = 4;
 
 export function createWire(): Wire {
   const dumped: ValueText[] = [];
+  let evaluations = 0;
   return {
     connect(instance) {
       const abi = instance.exports as Abi;
@@ -35,6 +44,11 @@ export function createWire(): Wire {
         value: {
           ...(abi as object),
           opa_json_parse: abi.opa_value_parse,
+          opa_eval(...args: number[]): number {
+            evaluations += 1;
+            dumped.length = 0;
+            return abi.opa_eval(...args);
+          },
           opa_json_dump(value: number): number {
             if (dumped.length === widestCall) dumped.shift();
             dumped.push(() => textAt(abi, abi.opa_value_dump(value)));
@@ -43,6 +57,7 @@ export function createWire(): Wire {
         },
       });
     },
+    evaluation: () => (evaluations === 0 ? undefined : evaluations),
     arguments(count) {
       const mine = dumped.slice(-count);
       dumped.length = 0;
@@ -82,6 +97,7 @@ export function readValue(builtin: string, text: string): unknown {
   const readMembers = (first: unknown, depth: number): unknown => {
     const members: [string, unknown][] = [];
     for (let key = first; ; key = read(next(), depth + 1)) {
+      if (members.length > 0) next(); // the colon; that of the first is behind us
       if (!isText(key)) refuse(builtin, 'only string keys are supported');
       members.push([key, read(next(), depth + 1)]);
       if (next() === '}') return Object.fromEntries(members);

@@ -1,0 +1,61 @@
+/**
+ * Every query of the dashboard and of the rules returns data from the sidecar of a real run. Through Envoy come calls that
+ * are exchanged for, minted for, denied and, their issuer being out of reach, refused; reloads bring a good bundle and a bad one.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startTestDeployment } from '../support/deployment.ts';
+import { closedPort } from '../support/memory.ts';
+import { missing } from './support/prometheus.ts';
+import { assertQueriesReturnData } from './support/returns-data.ts';
+
+test('every query returns data from a real run', { skip: missing('prometheus'), timeout: 120_000 }, async (t) => {
+  const deadIssuer = `http://127.0.0.1:${await closedPort()}`;
+  const deployment = await startTestDeployment({
+    adjustSidecar: (config) => {
+      config.issuers.push({ issuer: deadIssuer, jwksUri: `${deadIssuer}/jwks`, algorithms: ['ES256'] });
+      config.resources[1].delegation = 'mint';
+      config.decisionLog.maxBufferedBytes = 1; // so that calls at the same time lose lines
+    },
+  });
+  t.after(deployment.stop);
+  const { ledgerUrl, directoryUrl, tokenOf, testIssuer, sidecar } = deployment;
+  const alice = await tokenOf('alice', ledgerUrl);
+  const aliceAtDirectory = await tokenOf('alice', directoryUrl);
+  const homeless = testIssuer.token(ledgerUrl, { claims: { iss: deadIssuer } });
+
+  async function call(url: string, tool: string, token?: string): Promise<void> {
+    const response = await deployment.fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': '2025-11-25',
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: tool, arguments: {} } }),
+    });
+    await response.arrayBuffer();
+  }
+
+  const badBundle = join(deployment.dir, 'bad-bundle.tar.gz');
+  await writeFile(badBundle, 'not a bundle');
+  const good = await readFile(sidecar.configFile, 'utf8');
+  const bad = good.replace(/bundleFile: .*/, `bundleFile: ${badBundle}`);
+  let reloads = 0;
+
+  await assertQueriesReturnData(`${sidecar.ready.admin}/metrics`, {
+    drive: async () => {
+      await writeFile(sidecar.configFile, reloads++ % 2 === 0 ? bad : good);
+      sidecar.child.kill('SIGHUP');
+      await Promise.all([
+        call(ledgerUrl, 'listAccounts', alice),
+        call(directoryUrl, 'listDepartments', aliceAtDirectory),
+        call(ledgerUrl, 'getAuditTrail', alice),
+        call(ledgerUrl, 'listAccounts'),
+        call(ledgerUrl, 'listAccounts', homeless),
+      ]);
+    },
+  });
+});

@@ -1,0 +1,90 @@
+/**
+ * The reference deployment for one test file: started once, stopped at the end, in a folder of its own. Beside it stands an
+ * issuer whose keys are ours, so that tokens no honest server would issue can be brought as well.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Deployment, type DeploymentOptions, startDeployment } from '../../examples/reference/deployment.ts';
+import { startSidecar } from '../../examples/reference/gateway.ts';
+import { createCallers, type TokenOf } from './callers.ts';
+import { startTestIssuer, type TestIssuer } from './issuer.ts';
+import { readMetrics, type Samples } from './metrics.ts';
+import { followLines, type LineFile } from './ndjson.ts';
+import { openWire, type Wire } from './wire.ts';
+
+type Tree = Record<string, any>;
+
+export interface TestDeployment extends Deployment {
+  readonly port: number;
+  readonly testIssuer: TestIssuer;
+  readonly tokenOf: TokenOf;
+  readonly wire: Wire;
+  readonly decisions: LineFile;
+  readonly accessLog: LineFile;
+  /** What `/metrics` of a sidecar shows; by default of the first one. */
+  readonly metrics: (admin?: string) => Promise<Samples>;
+  /** Another sidecar with the same configuration, in a folder of its own; `adjust` comes last. */
+  readonly startAnotherSidecar: (name: string, adjust?: (config: Tree) => void) => ReturnType<typeof startSidecar>;
+}
+
+export type TestDeploymentOptions = Partial<Omit<DeploymentOptions, 'dir'>>;
+
+export const LEDGER = '/enterprise-ledger/mcp';
+export const DIRECTORY = '/employee-directory/mcp';
+
+export async function startTestDeployment(options: TestDeploymentOptions = {}): Promise<TestDeployment> {
+  const dir = await mkdtemp(join(tmpdir(), 'mcp-ext-authz-'));
+  const testIssuer = await startTestIssuer();
+  const adjustSidecar = (config: Tree) => {
+    config.issuers.push(testIssuerConfig(testIssuer));
+    options.adjustSidecar?.(config);
+  };
+  const deployment = await startDeployment({ ...options, dir, adjustSidecar }).catch(async (error: unknown) => {
+    await testIssuer.stop();
+    throw error;
+  });
+  const port = Number(new URL(deployment.origin).port);
+  const wire = openWire(port, deployment.certificates.caPem);
+  const more: (() => Promise<unknown>)[] = [];
+  return {
+    ...deployment,
+    port,
+    testIssuer,
+    tokenOf: createCallers(deployment.authorizationServer),
+    wire,
+    decisions: followLines(deployment.sidecar.decisionLogFile),
+    accessLog: followLines(deployment.envoy.accessLogFile),
+    metrics: (admin = deployment.sidecar.ready.admin) => readMetrics(admin),
+    startAnotherSidecar: async (name, adjust) => {
+      const another = await startSidecar({
+        ...deployment.sidecarOptions,
+        dir: await mkdtemp(join(dir, `${name}-`)),
+        adjust: (config) => {
+          adjustSidecar(config);
+          adjust?.(config);
+        },
+      });
+      more.push(() => another.stop());
+      return another;
+    },
+    stop: async () => {
+      wire.close();
+      await deployment.stop();
+      for (const stop of more) await stop();
+      await testIssuer.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** How the sidecar is told about the issuer in our hands. */
+export function testIssuerConfig({ issuer, jwksUri }: TestIssuer): Tree {
+  return {
+    issuer,
+    jwksUri,
+    algorithms: ['ES256', 'RS256'],
+    clients: ['claude-code', 'bedrock-agentcore'],
+    maxLifetimeSeconds: 3600,
+  };
+}

@@ -1,0 +1,36 @@
+/** Keys that count as the same; which pairs do is shown with the JSON reader, here is what the message readers ask. */
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { foldedForms, hasLookAlike, knownKeys } from '../../../src/mcp/keys.ts';
+
+suite('look-alikes of known keys', () => {
+  const known = knownKeys(['name', 'taskId', '_meta', 'io.modelcontextprotocol/protocolVersion']);
+  const alike = [
+    'Name',
+    'NAME',
+    'ｎame',
+    'name\0',
+    'name\0x',
+    '\0name',
+    'na\u200bme',
+    'taskid',
+    'TaskID',
+    'taskıd',
+    'tasKId',
+    '_META',
+  ];
+  for (const key of [...alike, 'io.modelcontextprotocol/ProtocolVersion'])
+    test(`${JSON.stringify(key)} is one`, () => assert.equal(hasLookAlike({ [key]: 1 }, known), true));
+
+  for (const key of ['name', 'taskId', '_meta', 'names', 'nam', 'task_id', 'title', 'nаme', '', 'x-name'])
+    test(`${JSON.stringify(key)} is none`, () => assert.equal(hasLookAlike({ [key]: 1 }, known), false));
+
+  test('a known key beside it does not help', () => assert.equal(hasLookAlike({ name: 1, Name: 2 }, known), true));
+});
+
+test('a key has one form, or a second where a NUL ends it for some', () => {
+  assert.deepEqual(foldedForms('Name'), ['name']);
+  assert.deepEqual(foldedForms('Ｎame'), ['name']);
+  assert.deepEqual(foldedForms('name\0'), ['name']);
+  assert.deepEqual(foldedForms('na\0me'), ['name', 'na']);
+});
