@@ -30,7 +30,10 @@ const policyHeader = headerName.refine(
   'policy must not see credentials; what they say is in principal',
 );
 const secret = z
-  .union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/) })])
+  .union(
+    [z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/) })],
+    'use {file: PATH} or {env: NAME}',
+  )
   .describe('Where a secret is: `{file: PATH}` or `{env: NAME}`. Never the secret itself.');
 
 const server = z.strictObject({

@@ -37,6 +37,7 @@ export interface DecisionRecord {
 /** Names come from callers: long ones are cut, so that a line stays a line. */
 const MAX_NAME = 256;
 const MAX_TARGETS = 16;
+const TOKEN = /eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)*/g;
 
 /** Always the same members in the same order, undefined where nothing is known: cheap to make and to serialise. */
 export function decisionRecord({ outcome, reason, answer, facts, read }: Verdict): DecisionRecord {
@@ -67,7 +68,9 @@ export function decisionRecord({ outcome, reason, answer, facts, read }: Verdict
 }
 
 function targetNames({ targets }: Operation): readonly string[] | undefined {
-  return targets.length === 0 ? undefined : targets.slice(0, MAX_TARGETS).map(({ type, name }) => `${type}:${cut(name)}`);
+  if (targets.length === 0) return undefined;
+  // The query of a URI may be what gives access to it.
+  return targets.slice(0, MAX_TARGETS).map(({ type, name }) => `${type}:${cut(name.replace(/[?#].*$/s, '?…'))}`);
 }
 
 function actors({ actor }: Principal, delegation: Delegation | null): readonly string[] | undefined {
@@ -76,8 +79,11 @@ function actors({ actor }: Principal, delegation: Delegation | null): readonly s
   return earlier.length === 0 ? undefined : earlier;
 }
 
-function cut(name: string): string;
-function cut(name: string | null | undefined): string | undefined;
-function cut(name: string | null | undefined): string | undefined {
-  return name === null || name === undefined || name.length <= MAX_NAME ? (name ?? undefined) : name.slice(0, MAX_NAME);
+/** A name as it may be written down: not too long, without half a character at the end, and no token that got into it. */
+export function cut(name: string): string;
+export function cut(name: string | null | undefined): string | undefined;
+export function cut(name: string | null | undefined): string | undefined {
+  if (name === null || name === undefined) return undefined;
+  const shown = name.length <= MAX_NAME ? name : name.slice(0, MAX_NAME).toWellFormed();
+  return shown.includes('eyJ') ? shown.replace(TOKEN, '[redacted]') : shown;
 }

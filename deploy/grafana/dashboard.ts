@@ -206,7 +206,8 @@ function atAGlance() {
     }),
     number({
       title: 'Check p99',
-      description: 'One Check in a hundred takes longer. Envoy gives up after 200 ms unless grpc_service.timeout says otherwise.',
+      description:
+        'One Check in a hundred takes longer. Envoy gives up after grpc_service.timeout: 200 ms by default, 2 s in envoy/envoy.yaml.',
       unit: 's',
       queries: [[quantile(0.99, CHECKS, TARGETS), 'p99']],
       steps: [

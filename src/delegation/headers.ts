@@ -25,7 +25,7 @@ const TELLING_WORDS = new Set(
     'tenant tenantid org orgid workspace',
   ].flatMap((line) => line.split(' ')),
 );
-const TELLING_PAIR = /(^|-)(client-(id|name|verify|san)|(ssl|tls)-client)(-|$)/;
+const TELLING_PAIR = /(^|-)(client-(id|name|verify|san)|(ssl|tls)-client|remote-name)(-|$)/;
 
 /** What would make a server take the request for another than was judged, or Envoy take an order for one of ours. */
 const REDIRECTING =
@@ -52,6 +52,9 @@ function isTelling(name: string): boolean {
   return name.split('-').some((word) => TELLING_WORDS.has(word));
 }
 
+/** A name that is canonical already, as nearly all are. */
+const PLAIN_NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
+
 /** The name as the most careless server sees it: case does not count, and whatever is no letter or digit is a hyphen. */
 function canonical(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
@@ -75,6 +78,10 @@ export function delegationHeaders(
   // Envoy removes last: a name we set must not be among those we remove.
   const ours = new Set(set.map(([name]) => name));
   const twins = new Set([tokenHeader, ...ours].map(canonical));
-  const remove = [...headers.keys()].filter((name) => !ours.has(name) && (isIdentityHeader(name) || twins.has(canonical(name))));
+  const remove: string[] = [];
+  for (const name of headers.keys()) {
+    if (!ours.has(name) && (isIdentityHeader(name) || twins.has(PLAIN_NAME.test(name) ? name : canonical(name))))
+      remove.push(name);
+  }
   return { set, remove };
 }

@@ -32,16 +32,20 @@ export interface JsonDocument {
 export function readJson(bytes: Uint8Array, limits: JsonLimits, echoed: string | null = null): Result<JsonDocument> {
   if (bytes.byteLength > limits.maxBytes) return deny({ reason: 'body_too_large' });
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (!isUtf8(buffer)) return deny({ reason: 'json_invalid' });
-  const text = buffer.toString(isAscii(buffer) ? 'latin1' : 'utf8');
+  const ascii = isAscii(buffer);
+  if (!ascii && !isUtf8(buffer)) return deny({ reason: 'json_invalid' });
+  const text = buffer.toString(ascii ? 'latin1' : 'utf8');
   const scanned = scan(text, limits.maxDepth, echoed);
   if (typeof scanned === 'string') return deny({ reason: scanned });
+  let value: unknown;
   try {
-    return ok({ value: JSON.parse(text), text, members: scanned });
+    value = JSON.parse(text);
   } catch {
     // The error quotes the text, and causes are logged.
     return deny({ reason: 'json_invalid' });
   }
+  const { members, ambiguity } = scanned;
+  return ambiguity === null ? ok({ value, text, members }) : deny({ reason: ambiguity });
 }
 
 interface Frame {
@@ -59,6 +63,8 @@ interface Scan {
   /** The root member being read, and where its value starts. */
   member: string | null;
   memberStart: number;
+  /** What two parsers could read differently; it is one only if the text is JSON at all. */
+  ambiguity: 'json_duplicate_key' | 'json_number_imprecise' | null;
 }
 
 const QUOTE = 0x22;
@@ -71,14 +77,23 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-function scan(text: string, maxDepth: number, echoed: string | null): Map<string, Span> | Reason {
-  const state: Scan = { text, maxDepth, echoed, stack: [], members: new Map(), member: null, memberStart: 0 };
+function scan(text: string, maxDepth: number, echoed: string | null): Scan | Reason {
+  const state: Scan = {
+    text,
+    maxDepth,
+    echoed,
+    stack: [],
+    members: new Map(),
+    member: null,
+    memberStart: 0,
+    ambiguity: null,
+  };
   for (let at = 0; at < text.length; ) {
     const next = step(state, at);
     if (typeof next === 'string') return next;
     at = next;
   }
-  return state.members;
+  return state;
 }
 
 /** Takes one token and says where the next starts, or what is wrong with it. */
@@ -123,17 +138,18 @@ function takeString(state: Scan, at: number): number | Reason {
   const key = readKey(state.text.slice(at, end));
   if (key === null) return 'json_invalid';
   for (const form of foldedForms(key)) {
-    if (frame.keys.has(form)) return 'json_duplicate_key';
+    if (frame.keys.has(form)) state.ambiguity ??= 'json_duplicate_key';
     frame.keys.add(form);
   }
   if (state.stack.length === 1) state.member = key;
   return end;
 }
 
-function takeNumber(state: Scan, at: number): number | Reason {
+function takeNumber(state: Scan, at: number): number {
   const end = endOfNumber(state.text, at);
   const isEchoed = state.stack.length === 1 && state.member !== null && state.member === state.echoed;
-  return isEchoed || isExact(state.text.slice(at, end)) ? end : 'json_number_imprecise';
+  if (!isEchoed && !isExact(state.text.slice(at, end))) state.ambiguity ??= 'json_number_imprecise';
+  return end;
 }
 
 function closeMember(state: Scan, end: number): void {
@@ -178,16 +194,20 @@ function isDigit(unit: number): boolean {
 
 function endOfNumber(text: string, start: number): number {
   let end = start + 1;
-  while (end < text.length && /[0-9.eE+-]/.test(text[end] as string)) end++;
+  while (isNumberUnit(text.charCodeAt(end))) end++;
   return end;
+}
+
+/** A digit, a sign, a point or an exponent. */
+function isNumberUnit(unit: number): boolean {
+  return isDigit(unit) || unit === 0x2e || unit === MINUS || unit === 0x2b || unit === 0x45 || unit === 0x65;
 }
 
 /** Every parser reads the same number: no overflow, and an integer literal that a double holds exactly. */
 function isExact(literal: string): boolean {
-  if (literal.length < 16 && !/[eE]/.test(literal)) return true;
   const value = Number(literal);
-  if (Number.isNaN(value)) return true; // not a number at all: JSON.parse says so
-  return /^-?\d+$/.test(literal) ? Number.isSafeInteger(value) : Number.isFinite(value);
+  if (Number.isSafeInteger(value) || Number.isNaN(value)) return true; // NaN: no number at all, JSON.parse says so
+  return Number.isFinite(value) && !/^-?\d+$/.test(literal);
 }
 
 function trimmed(text: string, start: number, end: number): Span {

@@ -10,8 +10,12 @@ import { connectBuiltins, createBuiltins, suppliedByTheSdk } from './builtins.ts
 const opa = (sdk as unknown as { default: typeof sdk }).default;
 
 /** Node's own types leave WebAssembly to the DOM's. */
-declare const WebAssembly: { compile(bytes: Uint8Array): Promise<WasmModule> };
+declare const WebAssembly: {
+  compile(bytes: Uint8Array): Promise<WasmModule>;
+  Memory: new (size: { initial: number; maximum: number }) => WasmMemory;
+};
 type WasmModule = Parameters<typeof sdk.loadPolicy>[0];
+type WasmMemory = sdk.LoadedPolicy['mem'];
 
 export interface EngineOptions {
   readonly wasm: Uint8Array;
@@ -45,7 +49,8 @@ const INITIAL_PAGES = 5;
 
 export async function loadEngine(options: EngineOptions): Promise<Engine> {
   const module = await compile(options.wasm);
-  let policy: LoadedPolicy | null = prepare(module, options);
+  const memory = allocate(options);
+  let policy: LoadedPolicy | null = prepare(module, memory, options);
   /** The input that stands in the instance's memory; there is room for one. */
   let resident: Taken | null = null;
 
@@ -58,7 +63,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
 
     return (entrypoint) => {
       try {
-        policy ??= instantiate(module, options);
+        policy ??= instantiate(module, memory, options);
         if (taken === null || taken !== resident || taken.policy !== policy) {
           taken = { policy, address: parseInput(policy, input) };
           resident = taken;
@@ -67,7 +72,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
         const first: unknown = Array.isArray(results) && results.length === 1 ? results[0] : undefined;
         return ok((first as { result?: unknown } | undefined)?.result);
       } catch (thrown) {
-        // The instance's memory is in no known state now: whatever is asked next is asked of a new one.
+        // The instance is in no known state now: whatever is asked next is asked of a new one.
         policy = null;
         const cause = describe(thrown);
         return deny({ reason: OUT_OF_MEMORY.test(cause) ? 'policy_memory' : 'policy_failed', cause });
@@ -97,11 +102,11 @@ async function compile(wasm: Uint8Array): Promise<WasmModule> {
 }
 
 /** The first instance, once it is sure that calls can be answered with it. */
-function prepare(module: WasmModule, options: EngineOptions): LoadedPolicy {
+function prepare(module: WasmModule, memory: WasmMemory, options: EngineOptions): LoadedPolicy {
   let policy: LoadedPolicy;
   let lacking: string[];
   try {
-    policy = instantiate(module, options);
+    policy = instantiate(module, memory, options);
     lacking = lackingBuiltins(policy, options);
   } catch (thrown) {
     throw new PolicyRefused(`policy.wasm cannot be loaded: ${describe(thrown)}`);
@@ -112,16 +117,35 @@ function prepare(module: WasmModule, options: EngineOptions): LoadedPolicy {
   return policy;
 }
 
-function instantiate(module: WasmModule, options: EngineOptions): LoadedPolicy {
+function instantiate(module: WasmModule, memory: WasmMemory, options: EngineOptions): LoadedPolicy {
   const builtins = createBuiltins(options.now);
-  const policy = opa.loadPolicySync(module, memory(options), builtins);
+  new Uint8Array(memory.buffer).fill(0);
+  const policy = inMemory(memory, () => opa.loadPolicySync(module, {}, builtins));
   policy.setData(options.data);
   connectBuiltins(builtins, policy.wasmInstance);
   return policy;
 }
 
-function memory({ maxMemoryBytes }: EngineOptions): { initial: number; maximum: number } {
-  return { initial: INITIAL_PAGES, maximum: Math.max(INITIAL_PAGES, Math.floor(maxMemoryBytes / PAGE_BYTES)) };
+/**
+ * One instance after another gets the same memory. Were each to get its own, a caller whose arguments make evaluations fail
+ * could fill the host's memory faster than the garbage collector finds it.
+ */
+function allocate({ maxMemoryBytes }: EngineOptions): WasmMemory {
+  const maximum = Math.max(INITIAL_PAGES, Math.floor(maxMemoryBytes / PAGE_BYTES));
+  return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum });
+}
+
+/** The SDK allocates for itself and takes no memory from outside; `make` must not wait for anything. */
+function inMemory<T>(memory: WasmMemory, make: () => T): T {
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = function given() {
+    return memory;
+  } as unknown as typeof Memory;
+  try {
+    return make();
+  } finally {
+    WebAssembly.Memory = Memory;
+  }
 }
 
 /** Built-ins that the policy asks its host for, out of the module's own table, and that the host does not have. */
@@ -158,7 +182,7 @@ function parseInput(policy: LoadedPolicy, input: string): number {
   abi.opa_heap_ptr_set(policy.dataHeapPtr);
   const length = Buffer.byteLength(input);
   const address = abi.opa_malloc(length);
-  Buffer.from(policy.mem.buffer).write(input, address);
+  memoryOf(policy).write(input, address);
   const parsed = abi.opa_json_parse(address, length);
   if (parsed === 0) throw new Error('the input is not JSON');
   return parsed;
@@ -174,9 +198,20 @@ function evaluate({ policy, address }: Taken, entrypoint: Entrypoint): unknown {
   return readJsonAt(policy, abi.opa_json_dump(abi.opa_eval_ctx_get_result(context)));
 }
 
-/** JSON text that ends with a zero byte, in the instance's memory. */
-function readJsonAt({ mem }: LoadedPolicy, address: number): unknown {
+/** Its memory as a buffer; growing replaces the one underneath. */
+function memoryOf({ mem }: LoadedPolicy): Buffer {
+  const known = memories.get(mem);
+  if (known !== undefined && known.buffer === mem.buffer) return known;
   const memory = Buffer.from(mem.buffer);
+  memories.set(mem, memory);
+  return memory;
+}
+
+const memories = new WeakMap<object, Buffer>();
+
+/** JSON text that ends with a zero byte, in the instance's memory. */
+function readJsonAt(policy: LoadedPolicy, address: number): unknown {
+  const memory = memoryOf(policy);
   return JSON.parse(memory.toString('utf8', address, memory.indexOf(0, address)));
 }
 

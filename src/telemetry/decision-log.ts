@@ -5,7 +5,7 @@
  */
 import type { Writable } from 'node:stream';
 import type { Verdict } from '../check.ts';
-import type { DecisionRecord } from '../record.ts';
+import { cut, type DecisionRecord } from '../record.ts';
 import { describeCause } from './redact.ts';
 
 export interface DecisionLogOptions {
@@ -105,7 +105,7 @@ export function decisionLine(
     bundles: revision === undefined ? undefined : { policy: { revision } },
     result: { allow: outcome === 'allow', reason: record.reason },
     requested_by: http.sourceIp,
-    http: { method: http.method, path: http.path.slice(0, MAX_NAME), host: http.host.slice(0, MAX_NAME) },
+    http: { method: cut(http.method), path: cut(http.path), host: cut(http.host) },
     late: late || undefined,
     error: cause === undefined ? undefined : describeCause(cause),
     metrics: {
@@ -118,8 +118,6 @@ export function decisionLine(
     },
   });
 }
-
-const MAX_NAME = 256;
 
 function nanoseconds(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : Math.round(ms * 1e6);

@@ -20,6 +20,7 @@ export interface Principal {
   readonly audience: readonly string[];
   /** Who acts for the subject, the most recent first (RFC 8693 section 4.1). */
   readonly actor: readonly Actor[];
+  /** The claims that have no member of their own here. */
   readonly claims: JsonObject;
   /** Epoch seconds. */
   readonly expiresAt: number;
@@ -32,7 +33,7 @@ export interface Principal {
 const MAX_ACTORS = 8;
 
 export function toPrincipal(claims: JsonObject): Result<Principal> {
-  const { iss, sub, exp, jti } = claims;
+  const { iss, sub, exp, jti, aud: _aud, scope: _scope, act: _act, client_id: _clientId, ...others } = claims;
   const clientId = claims.client_id ?? claims.azp;
   const scopes = readScopes(claims.scope);
   const audience = readAudience(claims.aud);
@@ -54,7 +55,7 @@ export function toPrincipal(claims: JsonObject): Result<Principal> {
     scopes,
     audience,
     actor,
-    claims,
+    claims: others,
     expiresAt: exp as number,
     tokenId: jti ?? null,
     binding: null,

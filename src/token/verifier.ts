@@ -29,7 +29,8 @@ export interface Expected {
 }
 
 export interface Verifier {
-  readonly verify: (token: string, expected: Expected) => Promise<Result<Principal>>;
+  /** At once where the token is known, else when it is verified. */
+  readonly verify: (token: string, expected: Expected) => Result<Principal> | Promise<Result<Principal>>;
   readonly cached: () => number;
 }
 
@@ -42,17 +43,20 @@ export function createVerifier(options: VerifierOptions): Verifier {
     perf: { now: clock },
   });
 
-  async function principalOf(token: string): Promise<Result<Principal>> {
+  function verify(token: string, expected: Expected): Result<Principal> | Promise<Result<Principal>> {
     const key = hash('sha256', token, 'base64');
     const known = cache.get(key);
     const isHit = known !== undefined && remainingMs(known) > 0;
     onLookup?.(isHit ? 'hit' : 'miss');
-    if (isHit) return ok(known);
+    return isHit ? fit(known, expected) : verifyAnew(token, key, expected);
+  }
+
+  async function verifyAnew(token: string, key: string, expected: Expected): Promise<Result<Principal>> {
     const verified = await verifyToken(token, issuers, now());
-    if (verified.ok && remainingMs(verified.value) > 0) {
-      cache.set(key, verified.value, { ttl: Math.min(remainingMs(verified.value), options.cacheTtlMs) });
-    }
-    return verified;
+    if (!verified.ok) return verified;
+    const principal = verified.value;
+    if (remainingMs(principal) > 0) cache.set(key, principal, { ttl: Math.min(remainingMs(principal), options.cacheTtlMs) });
+    return fit(principal, expected);
   }
 
   /** Without the clock tolerance: what is kept expires on the second. */
@@ -60,16 +64,14 @@ export function createVerifier(options: VerifierOptions): Verifier {
     return expiresAt * 1000 - now();
   }
 
-  async function verify(token: string, expected: Expected): Promise<Result<Principal>> {
-    const found = await principalOf(token);
-    if (!found.ok) return found;
-    const principal = found.value;
+  /** What a token must be for this resource, whenever it was verified. */
+  function fit(principal: Principal, expected: Expected): Result<Principal> {
     if (!expected.issuers.has(principal.issuer)) return deny({ reason: 'token_issuer_unknown' });
     const everywhere = issuers.get(principal.issuer)?.audiences;
-    if (!principal.audience.some((one) => expected.audiences.has(one) || everywhere?.has(one)))
+    if (!principal.audience.some((one) => expected.audiences.has(one) || everywhere?.has(one))) {
       return deny({ reason: 'token_audience_mismatch' });
-    if (principal.actor[0]?.sub === actor) return deny({ reason: 'token_is_delegation' });
-    return found;
+    }
+    return principal.actor[0]?.sub === actor ? deny({ reason: 'token_is_delegation' }) : ok(principal);
   }
 
   return { verify, cached: () => cache.size };

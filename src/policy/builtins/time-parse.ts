@@ -1,7 +1,7 @@
 /**
  * Go's time.Parse, as time.parse_ns and time.parse_rfc3339_ns use it: a layout element at a time, a
- * fraction of a second accepted where the layout has none. A zone abbreviation other than UTC and GMT+h
- * counts as UTC, as Go has it where the local zone is UTC.
+ * fraction of a second accepted where the layout has none. A zone abbreviation, even GMT+3, counts as UTC, as
+ * it does for Go where the local zone is UTC.
  */
 import { daysIn, isRepresentable, secondsAt } from './calendar.ts';
 import { type LayoutPart, layoutParts, months, weekdays } from './layout.ts';
@@ -15,9 +15,11 @@ interface Fields {
   minute: number;
   second: number;
   nanosecond: number;
-  afternoon: boolean | undefined;
-  /** Seconds east of UTC. */
+  am: boolean;
+  pm: boolean;
+  /** Seconds east of UTC, unless `utc`. */
   offset: number;
+  utc: boolean;
 }
 
 /** Reads an element at the beginning of the text and returns the rest; undefined when it is not there. */
@@ -35,8 +37,10 @@ export function parseTime(layout: string, text: string): bigint | undefined {
     minute: 0,
     second: 0,
     nanosecond: 0,
-    afternoon: undefined,
+    am: false,
+    pm: false,
     offset: 0,
+    utc: false,
   };
   const rest = parts.reduce<string | undefined>(
     (left, part, i) => left && readPart(left, part, fields, parts[i + 1]?.element),
@@ -95,8 +99,8 @@ const readers: Readonly<Record<string, Reader>> = {
   '04': number(/^\d\d/, 0, 59, setMinute),
   '5': seconds(/^\d\d?/),
   '05': seconds(/^\d\d/),
-  PM: name(['AM', 'PM'], setAfternoon, false),
-  pm: name(['am', 'pm'], setAfternoon, false),
+  PM: name(['AM', 'PM'], setHalf, false),
+  pm: name(['am', 'pm'], setHalf, false),
   MST: readAbbreviation,
 };
 
@@ -120,8 +124,8 @@ function setMinute(fields: Fields, minute: number): void {
   fields.minute = minute;
 }
 
-function setAfternoon(fields: Fields, which: number): void {
-  fields.afternoon = which === 2;
+function setHalf(fields: Fields, which: number): void {
+  fields[which === 1 ? 'am' : 'pm'] = true;
 }
 
 function shortened(word: string): string {
@@ -195,6 +199,7 @@ function readOffset(element: string): Reader {
   const colon = element.includes(':') ? ':' : '';
   const pattern = new RegExp(`^([-+])${new Array(fields).fill('(\\d\\d)').join(colon)}`);
   return (text, target) => {
+    target.utc ||= element.startsWith('Z') && text.startsWith('Z');
     if (element.startsWith('Z') && text.startsWith('Z')) return text.slice(1);
     const [found, sign, hours = '', minutes = '0', rest = '0'] = pattern.exec(text) ?? [];
     if (found === undefined || Number(hours) > 24 || Number(minutes) > 60 || Number(rest) > 60) return undefined;
@@ -205,23 +210,27 @@ function readOffset(element: string): Reader {
 }
 
 function readAbbreviation(text: string, fields: Fields): string | undefined {
-  if (text.startsWith('UTC')) return text.slice(3);
-  const gmt = /^GMT(?:([-+])0*(\d|1\d|2[0-3])(?!\d))?/.exec(text);
-  const other = /^(?:ChST|MeST|[-+]0*(?:\d|1\d|2[0-3])(?!\d)|(?:[A-Z]{4}T|[A-Z]{3}T|WITA|[A-Z]{3})(?![A-Z]))/;
-  const found = gmt?.[0] ?? other.exec(text)?.[0];
-  if (gmt?.[2] !== undefined) fields.offset = Number(`${gmt[1]}${gmt[2]}`) * 3600;
+  fields.utc ||= text.startsWith('UTC');
+  const hours = '[-+]0*(?:1?\\d|2[0-3])(?!\\d)';
+  const letters = '(?:[A-Z]{4}T|[A-Z]{3}T|WITA|[A-Z]{3})(?![A-Z])';
+  const found = new RegExp(`^(?:UTC|ChST|MeST|GMT(?:${hours})?|${hours}|${letters})`).exec(text)?.[0];
   return found === undefined ? undefined : text.slice(found.length);
 }
 
 function instant(fields: Fields): bigint | undefined {
   const date = dateIn(fields);
   if (date === undefined || date.day < 1 || date.day > daysIn(fields.year, date.month)) return undefined;
-  const { afternoon } = fields;
-  const hour = afternoon && fields.hour < 12 ? fields.hour + 12 : fields.hour;
-  const shown = afternoon === false && hour === 12 ? 0 : hour;
-  const onWall = secondsAt(fields.year, date.month, date.day, shown, fields.minute, fields.second);
-  const ns = BigInt(onWall - fields.offset) * 1_000_000_000n + BigInt(fields.nanosecond);
+  const { year, minute, second } = fields;
+  const onWall = secondsAt(year, date.month, date.day, hourIn(fields), minute, second);
+  // Go marks "no offset" by -1 and so does not see that one
+  const offset = fields.utc || fields.offset === -1 ? 0 : fields.offset;
+  const ns = BigInt(onWall - offset) * 1_000_000_000n + BigInt(fields.nanosecond);
   return isRepresentable(ns) ? ns : undefined;
+}
+
+function hourIn({ hour, am, pm }: Fields): number {
+  if (pm && hour < 12) return hour + 12;
+  return am && hour === 12 ? 0 : hour;
 }
 
 /** Month and day, from the day of the year if there is one; undefined when the two disagree. */

@@ -44,7 +44,7 @@ suite('no token', () => {
     'a line end after': ['Bearer a\n', 'token_malformed'],
     'a line end within': ['Bearer a\r\nX: y', 'token_malformed'],
     'more than a token': ['Bearer a b', 'token_malformed'],
-    'quotes': ['Bearer "a"', 'token_malformed'],
+    quotes: ['Bearer "a"', 'token_malformed'],
     'an equals sign in front': ['Bearer =a', 'token_malformed'],
     'an equals sign within': ['Bearer a=b', 'token_malformed'],
     'a NUL': ['Bearer a\0', 'token_malformed'],
@@ -52,15 +52,19 @@ suite('no token', () => {
     'a no-break space': ['Bearer\u00a0a', 'token_malformed'],
     'a full-width scheme': ['Ｂearer a', 'token_malformed'],
     'a parameter': ['Bearer token=a', 'token_malformed'],
-    'DPoP': ['DPoP a', 'token_scheme_unsupported'],
-    'Basic': ['Basic YTpi', 'token_scheme_unsupported'],
+    DPoP: ['DPoP a', 'token_scheme_unsupported'],
+    Basic: ['Basic YTpi', 'token_scheme_unsupported'],
     'a scheme with more letters': ['Bearerx a', 'token_scheme_unsupported'],
     'another scheme with what is no token': ['Negotiate ~!', 'token_scheme_unsupported'],
   };
-  for (const [what, [header, reason]] of Object.entries(cases)) test(`${what}: ${reason}`, () => void denial(read(header), reason));
+  for (const [what, [header, reason]] of Object.entries(cases))
+    test(`${what}: ${reason}`, () => void denial(read(header), reason));
 
   test('not from the query, a cookie or another header', () => {
-    const http = facts({ query: 'access_token=a' }, { cookie: 'access_token=a', 'x-access-token': 'a', 'proxy-authorization': 'Bearer a' });
+    const http = facts(
+      { query: 'access_token=a' },
+      { cookie: 'access_token=a', 'x-access-token': 'a', 'proxy-authorization': 'Bearer a' },
+    );
     denial(readBearer(http), 'token_missing');
   });
 });

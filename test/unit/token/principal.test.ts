@@ -43,7 +43,24 @@ suite('scopes', () => {
   ];
   for (const [scope, expected] of good) test(`of ${JSON.stringify(scope)}`, () => assert.deepEqual(readScopes(scope), expected));
 
-  for (const scope of [' ', 'a  b', ' a', 'a ', 'a\tb', 'a\nb', 'a\u00a0b', 'a"b', 'a\\b', 'é', 'a,b\u0000', null, 7, true, ['a'], { a: 1 }])
+  for (const scope of [
+    ' ',
+    'a  b',
+    ' a',
+    'a ',
+    'a\tb',
+    'a\nb',
+    'a\u00a0b',
+    'a"b',
+    'a\\b',
+    'é',
+    'a,b\u0000',
+    null,
+    7,
+    true,
+    ['a'],
+    { a: 1 },
+  ])
     test(`${JSON.stringify(scope)} is no scope`, () => {
       assert.equal(readScopes(scope), null);
       denial(principal({ scope }), 'token_claims_invalid');
@@ -56,7 +73,8 @@ suite('audiences', () => {
     assert.deepEqual(value(principal({ aud: ['a', 'b'] })).audience, ['a', 'b']);
   });
   for (const aud of [undefined, null, '', [], [''], ['a', 1], [['a']], {}, 7])
-    test(`${JSON.stringify(aud)} is none`, () => assert.equal(denial(principal({ aud }), 'token_claims_invalid').cause, 'claim aud'));
+    test(`${JSON.stringify(aud)} is none`, () =>
+      assert.equal(denial(principal({ aud }), 'token_claims_invalid').cause, 'claim aud'));
 });
 
 suite('the chain of actors', () => {
@@ -76,7 +94,18 @@ suite('the chain of actors', () => {
     assert.equal(value(principal({ act: chain(8) })).actor.length, 8);
     denial(principal({ act: chain(9) }), 'token_claims_invalid');
   });
-  for (const act of [null, '', 'agent', [], [{ sub: 'a' }], {}, { sub: '' }, { sub: 7 }, { sub: 'a', iss: 7 }, { sub: 'a', iss: '' }])
+  for (const act of [
+    null,
+    '',
+    'agent',
+    [],
+    [{ sub: 'a' }],
+    {},
+    { sub: '' },
+    { sub: 7 },
+    { sub: 'a', iss: 7 },
+    { sub: 'a', iss: '' },
+  ])
     test(`${JSON.stringify(act)} is none, at the front and behind`, () => {
       denial(principal({ act }), 'token_claims_invalid');
       assert.equal(denial(principal({ act: { sub: 'a', act } }), 'token_claims_invalid').cause, 'claim act');

@@ -84,14 +84,16 @@ export { opaBinary, skip };
 
 function findOpa(): string | undefined {
   const folders = [...(process.env.PATH ?? '').split(delimiter), join(homedir(), 'go', 'bin')];
-  return folders.map((folder) => join(folder, 'opa')).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return folders
+    .map((folder) => join(folder, 'opa'))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
 
 function withPolicy<T>(calls: readonly Call[], use: (directory: string) => T): T {
@@ -141,7 +143,10 @@ function build(directory: string, entrypoints: readonly string[]): Buffer {
 
 /** Each call in its own evaluation, and after a throw in a new instance. */
 function evaluateOurs(directory: string, calls: readonly Call[], connect: boolean): Outcome[] {
-  const wasm = build(directory, calls.map((_, i) => `calls/c${i}`));
+  const wasm = build(
+    directory,
+    calls.map((_, i) => `calls/c${i}`),
+  );
   const input = new Uint8Array(readFileSync(join(directory, 'input.json'))).buffer;
   let policy = instantiate(wasm, connect);
   return calls.map((call, i) => {

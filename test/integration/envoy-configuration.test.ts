@@ -1,0 +1,158 @@
+/**
+ * The settings of envoy/envoy.yaml that safety hangs on, read back from the running Envoy, and what an Envoy that is set up
+ * otherwise gets from us: a refusal, not a guess.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { freePort } from '../../examples/reference/free-port.ts';
+import { ask } from '../support/ask.ts';
+import { PATHS } from '../support/cases.ts';
+import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { configDump } from '../support/envoy-admin.ts';
+import { addListener, type ListenerParts, partsOf } from '../support/listeners.ts';
+import { openWire, type Wire } from '../support/wire.ts';
+
+type Tree = Record<string, any>;
+
+const MISTAKES: Record<string, (parts: ListenerParts) => void> = {
+  'pack_as_bytes is off': ({ extAuthz }) => {
+    extAuthz.with_request_body.pack_as_bytes = false;
+  },
+  'encode_raw_headers is off': ({ extAuthz }) => {
+    extAuthz.encode_raw_headers = false;
+  },
+  'there is no with_request_body': ({ extAuthz }) => {
+    extAuthz.with_request_body = undefined;
+  },
+  'the route disables buffering': ({ routes }) => {
+    for (const route of routes.filter((one) => one.route !== undefined)) {
+      route.typed_per_filter_config = {
+        'envoy.filters.http.ext_authz': {
+          '@type': 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute',
+          check_settings: { disable_request_body_buffering: true },
+        },
+      };
+    }
+  },
+  'the timeout leaves no time': ({ extAuthz }) => {
+    extAuthz.grpc_service.timeout = '0.015s';
+  },
+};
+
+let deployment: TestDeployment;
+let token: string;
+const wires = new Map<string, Wire>();
+
+before(async () => {
+  const names = Object.keys(MISTAKES);
+  const ports = await Promise.all(names.map(() => freePort()));
+  deployment = await startTestDeployment({
+    delegation: 'mint',
+    adjustEnvoy: (config) => {
+      for (const [index, name] of names.entries()) addListener(config, `mistake_${index}`, ports[index] as number, MISTAKES[name]!);
+    },
+  });
+  for (const [index, name] of names.entries()) wires.set(name, openWire(ports[index] as number, deployment.certificates.caPem));
+  token = await deployment.tokenOf('alice', deployment.directoryUrl);
+});
+after(async () => {
+  for (const wire of wires.values()) wire.close();
+  await deployment.stop();
+});
+
+const through = (name: string): { wire: Wire } => ({ wire: wires.get(name) ?? assert.fail(name) });
+
+describe('the running configuration', () => {
+  let parts: ListenerParts;
+  let dump: Tree;
+  before(async () => {
+    dump = await configDump(deployment.envoy.adminSocket);
+    const listeners = dump.configs.find((one: Tree) => one.dynamic_listeners !== undefined || one.static_listeners !== undefined);
+    parts = partsOf(listeners.static_listeners.map((one: Tree) => one.listener).find(({ name }: Tree) => name === 'edge'));
+  });
+
+  test('broken means no', () => {
+    assert.equal(parts.extAuthz.failure_mode_allow ?? false, false);
+    assert.deepEqual(parts.extAuthz.status_on_error, { code: 'ServiceUnavailable' });
+    assert.equal(parts.extAuthz.shadow_mode, undefined);
+  });
+
+  test('we get the bytes, all of them, and every header line', () => {
+    const { with_request_body: body, encode_raw_headers: raw, validate_mutations: validate } = parts.extAuthz;
+    assert.deepEqual(body, { max_request_bytes: 262_144, pack_as_bytes: true });
+    assert.deepEqual([raw, validate], [true, true]);
+  });
+
+  test('the body limit comes first with the same number, ext_authz last before the router', () => {
+    assert.deepEqual(
+      parts.filters.map(({ name }) => name),
+      ['envoy.filters.http.body_size_limit', 'envoy.filters.http.ext_authz', 'envoy.filters.http.router'],
+    );
+    assert.equal(Number(parts.filters[0]?.typed_config.max_request_bytes), 262_144);
+  });
+
+  test('a path has one spelling', () => {
+    const { normalize_path: normalize, merge_slashes: merge, path_with_escaped_slashes_action: escaped } = parts.manager;
+    assert.deepEqual([normalize, merge, escaped], [true, true, 'REJECT_REQUEST']);
+  });
+
+  test('underscores, foreign x-envoy- and x-mcp- headers do not come in', () => {
+    assert.equal(parts.manager.common_http_protocol_options.headers_with_underscores_action, 'DROP_HEADER');
+    const [strip] = parts.manager.early_header_mutation_extensions;
+    assert.partialDeepStrictEqual(strip.typed_config.mutations, [
+      { remove_on_match: { key_matcher: { prefix: 'x-envoy-' } } },
+      { remove_on_match: { key_matcher: { prefix: 'x-mcp-' } } },
+      { remove: 'grpc-timeout' },
+    ]);
+  });
+
+  test('every route is exact, goes through ext_authz, and the rest is a 404', () => {
+    for (const route of parts.routes) assert.equal(route.typed_per_filter_config, undefined, 'a route with its own ext_authz');
+    assert.deepEqual(
+      parts.routes.map(({ match }) => match),
+      [{ path: PATHS.ledger }, { path: PATHS.directory }, { prefix: '/' }],
+    );
+    assert.equal(parts.routes.at(-1)?.direct_response.status, 404);
+  });
+
+  test('the admin interface is on no network address', () => {
+    const bootstrap = dump.configs.find((one: Tree) => one.bootstrap !== undefined).bootstrap;
+    assert.deepEqual(Object.keys(bootstrap.admin.address), ['pipe']);
+  });
+});
+
+describe('a mistake in the configuration', () => {
+  test('without pack_as_bytes: a text is not what was sent, so 500', async () => {
+    const seen = deployment.requests.length;
+    const { status, reason } = await ask(through('pack_as_bytes is off'), { token, tool: 'listEmployees' });
+    assert.deepEqual([status, reason, deployment.requests.length], [500, 'request_invalid', seen]);
+  });
+
+  test('without encode_raw_headers: in order requests pass, a header sent twice does not', async () => {
+    const mistaken = through('encode_raw_headers is off');
+    assert.equal((await ask(mistaken, { token, tool: 'listEmployees' })).status, 200);
+    const seen = deployment.requests.length;
+    const twice = await ask(mistaken, { token, headers: [['mcp-protocol-version', '2025-11-25'], ['mcp-protocol-version', '2025-06-18']] });
+    const tokens = await ask(mistaken, { token, headers: [['authorization', 'Bearer a.b.c']] });
+    assert.deepEqual([twice.reason, tokens.reason], ['protocol_version_unsupported', 'token_malformed']);
+    assert.equal(deployment.requests.length, seen);
+  });
+
+  for (const name of ['there is no with_request_body', 'the route disables buffering']) {
+    test(`${name}: a body that was not seen is not judged`, async () => {
+      const seen = deployment.requests.length;
+      for (const over of ['http1', 'http2'] as const) {
+        const { status, reason } = await ask(through(name), { token, tool: 'listEmployees', over });
+        assert.ok(reason === 'body_incomplete' || reason === 'json_invalid', `${status} ${reason}`);
+      }
+      assert.equal(deployment.requests.length, seen);
+    });
+  }
+
+  test('the timeout leaves no time: nothing passes', async () => {
+    const seen = deployment.requests.length;
+    const { status } = await ask(through('the timeout leaves no time'), { token, tool: 'listEmployees' });
+    assert.equal(status, 503);
+    assert.equal(deployment.requests.length, seen);
+  });
+});
