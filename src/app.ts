@@ -14,6 +14,7 @@ import type { Config } from './config.ts';
 import { inTime } from './deadline.ts';
 import { startServer } from './ext-authz/server.ts';
 import { type HttpFacts, noFacts } from './http.ts';
+import { PolicyRefused } from './policy/engine.ts';
 import { buildLive, type Live, type Observers } from './ports.ts';
 import { type Readiness, serveAdmin } from './telemetry/admin.ts';
 import { createDecisionLog, type DecisionLog } from './telemetry/decision-log.ts';
@@ -118,7 +119,12 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
         : check(http, live.ports, deadlineMs),
     refuse,
     observe: (verdict, record, elapsedMs, late) => {
-      decisionLog.write(verdict, record, elapsedMs, late);
+      try {
+        decisionLog.write(verdict, record, elapsedMs, late);
+      } catch (cause) {
+        recordVerdict(metrics, refuse(verdict.facts.http, { reason: 'internal_error', cause }), record, elapsedMs, late);
+        throw cause;
+      }
       recordVerdict(metrics, verdict, record, elapsedMs, late);
     },
     onFailure: (cause) => log('error', 'a Check was refused without a verdict', { cause: describeCause(cause) }),
@@ -155,7 +161,7 @@ async function activate(next: Config, observers: Observers, previous: Live | nul
     metrics.bundleActivatedAt.setToCurrentTime();
     return built;
   } catch (cause) {
-    metrics.bundleLoads.inc({ outcome: 'refused' });
+    if (cause instanceof PolicyRefused) metrics.bundleLoads.inc({ outcome: 'refused' });
     throw cause;
   }
 }

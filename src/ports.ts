@@ -6,6 +6,7 @@ import { createPrivateKey, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Ports } from './check.ts';
 import type { Config } from './config.ts';
+import { counted } from './counted.ts';
 import { createExchange } from './delegation/client.ts';
 import { type Credentials, clientAuthentication } from './delegation/client-authentication.ts';
 import type { Delegate } from './delegation/delegation.ts';
@@ -56,8 +57,8 @@ export async function buildLive(config: Config, observers: Observers, previous: 
     verify: verifier.verify,
     policy,
     delegate: {
-      exchange: exchange && counted('exchange', exchange, metrics),
-      mint: mint && counted('mint', mint.delegate, metrics),
+      exchange: exchange && counted('exchange', exchange, metrics, config),
+      mint: mint && counted('mint', mint.delegate, metrics, config),
     },
     limits: { maxBytes: config.mcp.maxBodyBytes, maxDepth: config.mcp.maxDepth },
     allowedOrigins: new Set(config.mcp.allowedOrigins),
@@ -115,6 +116,7 @@ function openIssuers(
   const exchangeAt = config.delegation.exchange?.issuer;
   const settings = new Map<string, Partial<Config['issuers'][number]>>(exchangeAt === undefined ? [] : [[exchangeAt, {}]]);
   for (const issuer of config.issuers) settings.set(issuer.issuer, issuer);
+  for (const issuer of settings.keys()) for (const outcome of ['ok', 'failed']) metrics.jwksFetches.inc({ issuer, outcome }, 0);
   return new Map(
     [...settings].map(([issuer, { jwksUri, keyCooldownMs = 30_000, keyMaxAgeMs = 600_000, keyMaxStaleMs = 86_400_000 }]) => [
       issuer,
@@ -181,11 +183,7 @@ async function openExchange(
     clientAuthentication: clientAuthentication(await readCredentials(exchange.clientAuthentication)),
     fetch: client.fetch,
     verify: (token) => verifyToken(token, rules, Date.now()),
-    rules: {
-      actor: delegation.actor,
-      allowMissingActor: exchange.allowMissingActor,
-      clockToleranceSeconds: exchange.clockToleranceSeconds,
-    },
+    rules: { actor: delegation.actor, allowMissingActor: exchange.allowMissingActor },
     now: Date.now,
   });
 }
@@ -221,26 +219,3 @@ function toResource(config: Config['resources'][number], { issuers, delegation }
     documentation: config.documentation ?? null,
   };
 }
-
-/** Counts what a way of delegation gave. */
-function counted(mode: 'exchange' | 'mint', make: Delegate, { delegations, exchangeDuration }: Metrics): Delegate {
-  return (request) => {
-    const start = performance.now();
-    const count = (result: Awaited<ReturnType<Delegate>>): typeof result => {
-      const outcome = result.ok ? 'ok' : OUTCOMES[result.denial.reason as keyof typeof OUTCOMES];
-      delegations.inc({ mode, backend: request.backend, outcome });
-      if (mode === 'exchange') exchangeDuration.observe({ outcome }, (performance.now() - start) / 1000);
-      return result;
-    };
-    const result = make(request);
-    return result instanceof Promise ? result.then(count) : count(result);
-  };
-}
-
-const OUTCOMES = {
-  exchange_refused: 'refused',
-  exchange_invalid: 'invalid',
-  exchange_timeout: 'timeout',
-  exchange_unavailable: 'unavailable',
-  mint_failed: 'unavailable',
-} as const;

@@ -17,7 +17,6 @@ export interface ExchangeRules {
   readonly actor: string;
   /** Accept an answer without `act`, from servers that cannot issue one. The audit trail then names the actor alone. */
   readonly allowMissingActor: boolean;
-  readonly clockToleranceSeconds: number;
 }
 
 /** The form parameters of RFC 8693 section 2.1, without client authentication. */
@@ -61,7 +60,7 @@ export function judge(
   if (actor !== undefined && !continuesChain(issued, principal)) return unfit('act.act');
   if (!issued.scopes.every((scope) => outbound.scopes.includes(scope))) return unfit('scope: wider than asked');
   if (!outbound.scopes.every((scope) => issued.scopes.includes(scope))) return unfit('scope: narrower than asked');
-  if (lifetime > outbound.ttlSeconds) return unfit('exp: lives too long');
+  if (!(lifetime <= outbound.ttlSeconds)) return unfit('exp: lives too long');
   if (issued.expiresAt * 1000 <= nowMs) return unfit('exp: expired');
   if (issued.tokenId === null || issued.tokenId === principal.tokenId) return unfit('jti');
   return ok({

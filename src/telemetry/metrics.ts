@@ -66,6 +66,12 @@ export function createMetrics(version: string) {
     buildInfo: gauge('build_info', 'Always 1: what is running.', ['version', 'node']),
   };
   metrics.buildInfo.set({ version, node: process.version }, 1);
+  // A counter that is born at 1 is invisible to increase().
+  for (const decision of ['allow', 'deny', 'error']) metrics.checkDuration.zero({ decision });
+  for (const outcome of ['activated', 'refused']) metrics.bundleLoads.inc({ outcome }, 0);
+  for (const outcome of ['applied', 'refused']) metrics.configReloads.inc({ outcome }, 0);
+  for (const outcome of ['written', 'lost']) metrics.logLines.inc({ outcome }, 0);
+  for (const result of ['hit', 'miss']) metrics.cacheLookups.inc({ cache: 'tokens', result }, 0);
   return metrics;
 }
 

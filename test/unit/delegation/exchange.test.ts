@@ -17,7 +17,7 @@ import {
 } from '../support/facts.ts';
 
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
-const rules: ExchangeRules = { actor: ACTOR, allowMissingActor: false, clockToleranceSeconds: 5 };
+const rules: ExchangeRules = { actor: ACTOR, allowMissingActor: false };
 const request = delegationRequest();
 
 /** What an honest server issues. */
