@@ -96,7 +96,7 @@ function reasonsInFull(): string {
 
 function reasonInFull(reason: Reason): string {
   const row = reasonRow(reason);
-  const facts = [`${code(row.outcome)}`, `HTTP ${statusOf(reason)}`];
+  const facts = [code(row.outcome), reason === 'allowed' ? 'the backend answers' : `HTTP ${statusOf(reason)}`];
   if (row.outcome !== 'allow') facts.push(`JSON-RPC ${row.code}`);
   if (row.status === 401) facts.push(row.oauth === null ? 'challenge without an error code' : `challenge ${code(row.oauth)}`);
   else if (row.oauth !== null) facts.push(`challenge ${code(row.oauth)}`);
@@ -192,7 +192,11 @@ function setting(schema: Schema, path: string, required: boolean): Setting[] {
   const own: Setting = {
     path,
     type: typeOf(schema),
-    fallback: required ? 'required' : below.length > 0 || schema.default === undefined ? '' : code(JSON.stringify(schema.default)),
+    fallback: required
+      ? 'required'
+      : below.length > 0 || schema.default === undefined
+        ? ''
+        : code(JSON.stringify(schema.default)),
     description: schema.description ?? '',
     group: below.length > 0,
   };
@@ -205,21 +209,22 @@ function belowOf(schema: Schema, path: string): Setting[] {
   if (schema.properties !== undefined) return members(schema, path);
   if (schema.items !== undefined) return belowOf(schema.items, `${path}[]`);
   if (typeof schema.additionalProperties === 'object') return belowOf(schema.additionalProperties, `${path}.NAME`);
-  const found = new Map<string, Setting>();
-  for (const alternative of schema.anyOf ?? schema.oneOf ?? []) {
-    const which = alternative.properties?.method?.const;
-    for (const one of members(alternative, path)) {
-      const before = found.get(one.path);
-      if (one.path === `${path}.method`) found.set(one.path, { ...one, type: choices(before, which) });
-      else found.set(one.path, { ...one, fallback: `${one.fallback} with ${choices(before, which, 'fallback')}`.trim() });
-    }
-  }
-  return [...found.values()];
+  return alternatives(schema.anyOf ?? schema.oneOf ?? [], path);
 }
 
-function choices(before: Setting | undefined, which: unknown, member: 'type' | 'fallback' = 'type'): string {
-  const earlier = before?.[member].replace(/^.*with /, '');
-  return earlier === undefined ? code(which) : `${earlier}, ${code(which)}`;
+/** Settings of a choice by `method`, each once, with the methods that it goes with. */
+function alternatives(choices: readonly Schema[], path: string): Setting[] {
+  const found = new Map<string, Setting & { readonly methods: readonly string[] }>();
+  for (const choice of choices) {
+    const method = code(choice.properties?.method?.const);
+    for (const one of members(choice, path)) {
+      found.set(one.path, { ...one, methods: [...(found.get(one.path)?.methods ?? []), method] });
+    }
+  }
+  return [...found.values()].map(({ methods, ...one }) => {
+    if (one.path === `${path}.method`) return { ...one, type: methods.join(', ') };
+    return { ...one, description: `With ${methods.join(', ')}. ${one.description}`.trim() };
+  });
 }
 
 function isSecret({ anyOf = [] }: Schema): boolean {
@@ -230,22 +235,30 @@ function typeOf(schema: Schema): string {
   if (isSecret(schema)) return '`{file: PATH}` or `{env: NAME}`';
   if (schema.enum !== undefined) return schema.enum.map(code).join(', ');
   if (schema.const !== undefined) return code(schema.const);
-  if (schema.items !== undefined) return `list of ${typeOf(schema.items)}${schema.minItems === 1 ? ', not empty' : ''}`;
+  if (schema.items !== undefined) return `list of ${manyOf(schema.items)}${schema.minItems === 1 ? ', not empty' : ''}`;
   if (typeof schema.additionalProperties === 'object') return mapType(schema.additionalProperties);
   if (schema.properties !== undefined || schema.oneOf !== undefined || schema.anyOf !== undefined) return 'group';
-  if (Array.isArray(schema.type)) return schema.type.join(', ');
+  if (Array.isArray(schema.type)) return schema.type.join(' or ');
   return schema.type === 'integer' ? `integer${range(schema)}` : String(schema.type ?? 'anything');
 }
 
-function mapType(values: Schema): string {
-  return values.type === undefined && values.properties === undefined ? 'map' : `map of names to ${typeOf(values)}`;
+function manyOf(schema: Schema): string {
+  if (schema.enum !== undefined) return typeOf(schema);
+  return typeOf(schema).replace(/\w+/g, (word) => (word === 'or' ? word : `${word}s`));
 }
+
+function mapType(values: Schema): string {
+  if (values.type === undefined && values.properties === undefined) return 'map';
+  return values.properties === undefined ? `map of names to ${typeOf(values)}` : 'map of names to groups';
+}
+
+/** What no file comes near is not worth telling. */
+const ENDLESS: ReadonlySet<unknown> = new Set([undefined, Number.MAX_SAFE_INTEGER, 2 ** 31 - 1]);
 
 function range({ minimum, exclusiveMinimum, maximum }: Schema): string {
   const from = minimum ?? (exclusiveMinimum === undefined ? undefined : exclusiveMinimum + 1);
-  const to = maximum === undefined || maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum;
-  if (to === undefined) return from === undefined ? '' : `, from ${from}`;
-  return `, ${from} to ${to}`;
+  if (ENDLESS.has(maximum)) return from === undefined ? '' : `, from ${from}`;
+  return `, ${from} to ${maximum}`;
 }
 
 function settingsTables(): string {
@@ -258,7 +271,9 @@ function settingsTables(): string {
         .map((one) => [code(one.path), one.type, one.fallback, one.description]);
       const notes = [fallback, type.startsWith('list') ? type : ''].filter((note) => note !== '').join('; ');
       const about = [notes === '' ? '' : `(${notes})`, description].filter((part) => part !== '').join(' ');
-      return [`### ${path}`, about, table(['setting', 'type', 'default', 'meaning'], rows)].filter((part) => part !== '').join('\n\n');
+      return [`### ${path}`, about, table(['setting', 'type', 'default', 'meaning'], rows)]
+        .filter((part) => part !== '')
+        .join('\n\n');
     })
     .join('\n\n');
 }
@@ -333,8 +348,8 @@ function policyReasonsTable(): string {
 
 function builtinsList(): string {
   const ours = Object.keys(createBuiltins(Date.now)).sort();
-  const families = Map.groupBy(ours, (name) => (name.includes('.') ? name.slice(0, name.indexOf('.')) : ''));
-  const lines = [...families].map(([family, names]) => `- ${family === '' ? '' : `${family}: `}${names.map(code).join(', ')}`);
+  const families = Map.groupBy(ours, (name) => name.split('.', 1)[0]);
+  const lines = [...families.values()].map((names) => `- ${names.map(code).join(', ')}`);
   return `Supplied by the sidecar:\n\n${lines.join('\n')}\n\nSupplied by the wasm SDK: ${suppliedByTheSdk.map(code).join(', ')}.`;
 }
 
@@ -342,10 +357,16 @@ if (import.meta.main) {
   const files = await generatedFiles();
   const stale = files.filter(({ actual, expected }) => actual !== expected);
   if (process.argv.includes('--check')) {
-    console.log(stale.length === 0 ? 'docs/ is what the code gives' : `not what the code gives, run \`npm run docs\`: ${stale.map(({ path }) => path).join(', ')}`);
+    console.log(
+      stale.length === 0
+        ? 'docs/ is what the code gives'
+        : `not what the code gives, run \`npm run docs\`: ${stale.map(({ path }) => path).join(', ')}`,
+    );
     process.exitCode = stale.length === 0 ? 0 : 1;
   } else {
     await Promise.all(stale.map(({ path, expected }) => writeFile(join(root, path), expected)));
-    console.log(stale.length === 0 ? 'docs/ is what the code gives already' : `wrote ${stale.map(({ path }) => path).join(', ')}`);
+    console.log(
+      stale.length === 0 ? 'docs/ is what the code gives already' : `wrote ${stale.map(({ path }) => path).join(', ')}`,
+    );
   }
 }

@@ -17,7 +17,9 @@ const HOME = join(CACHE, `keycloak-${KEYCLOAK_VERSION}`);
 const COPY_GOAL = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
 const ARTIFACT = `org.keycloak:keycloak-quarkus-dist:${KEYCLOAK_VERSION}:tar.gz`;
 
-export type KeycloakSearch = { readonly home: string; readonly problem: null } | { readonly home: null; readonly problem: string };
+export type KeycloakSearch =
+  | { readonly home: string; readonly problem: null }
+  | { readonly home: null; readonly problem: string };
 
 /** The home of a Keycloak that can be started here, or null. Looks, installs nothing. */
 export function findKeycloak(): string | null {
@@ -76,7 +78,8 @@ function archiveIn(folder: string): string {
 /** Whether a command succeeded; if not, the reason is on stderr. */
 function run(command: string, args: string[], advice: string): boolean {
   const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  if (error) console.error(`${command} could not be run (${error.message}). ${advice}, or set KEYCLOAK_HOME to a Keycloak of yours.`);
+  if (error)
+    console.error(`${command} could not be run (${error.message}). ${advice}, or set KEYCLOAK_HOME to a Keycloak of yours.`);
   else if (status !== 0) console.error(`\`${command} ${args.join(' ')}\` failed.`);
   return status === 0;
 }

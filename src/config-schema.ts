@@ -65,6 +65,18 @@ const server = z.strictObject({
   drainMs: milliseconds(8000, 'After that: how long calls under way may take.'),
 });
 
+const clientAuthentication = z
+  .discriminatedUnion('method', [
+    z.strictObject({ method: z.literal('client_secret_basic'), secret }),
+    z.strictObject({ method: z.literal('client_secret_post'), secret }),
+    z.strictObject({
+      method: z.literal('private_key_jwt'),
+      keyFile: z.string().describe('PEM private key (PKCS #8).'),
+      kid: z.string().optional(),
+    }),
+  ])
+  .describe('How the gateway authenticates at the token endpoint.');
+
 const issuer = z.strictObject({
   issuer: url.describe('Exactly the `iss` of its tokens. Its metadata is found by RFC 8414 or OpenID Connect Discovery.'),
   jwksUri: url.optional().describe('Where its keys are, in place of discovery.'),
@@ -84,6 +96,10 @@ const issuer = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe('Audiences accepted from this issuer at every resource, such as its own URL in client-credentials tokens.'),
+  introspection: z
+    .strictObject({ clientId: z.string().min(1), clientAuthentication })
+    .optional()
+    .describe('For an issuer whose access tokens are not JWTs: ask it about them (RFC 7662). One issuer at most.'),
   clients: z.array(z.string().min(1)).optional().describe('Clients that may call; all that the issuer registered, if absent.'),
   claims: z
     .record(z.string(), z.array(z.union([z.string(), z.number(), z.boolean()])).min(1))
@@ -130,18 +146,6 @@ const resource = z.strictObject({
     .default({})
     .describe('Its tools by name: bounds the metric label and tells policy what it calls.'),
 });
-
-const clientAuthentication = z
-  .discriminatedUnion('method', [
-    z.strictObject({ method: z.literal('client_secret_basic'), secret }),
-    z.strictObject({ method: z.literal('client_secret_post'), secret }),
-    z.strictObject({
-      method: z.literal('private_key_jwt'),
-      keyFile: z.string().describe('PEM private key (PKCS #8).'),
-      kid: z.string().optional(),
-    }),
-  ])
-  .describe('How the gateway authenticates at the token endpoint.');
 
 const delegation = z.strictObject({
   actor: z.string().min(1).describe("The gateway's name in `act.sub`."),

@@ -59,6 +59,8 @@ function crossProblems(config: Config): string[] {
   return [
     server.maxMessageBytes <= mcp.maxBodyBytes && 'server.maxMessageBytes: must be larger than mcp.maxBodyBytes',
     isExposed(server) && 'server.listen: other hosts can reach it: set server.tls, or listen on loopback or a Unix socket',
+    issuers.filter(({ introspection }) => introspection !== undefined).length > 1 &&
+      'issuers: only one can have introspection, since a token that is no JWT does not name its issuer',
     ...repeated('issuers', issuers, 'issuer'),
     ...repeated('resources', resources, 'name'),
     ...repeated('resources', resources, 'path'),

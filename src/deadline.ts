@@ -6,7 +6,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Settles as `work` does, or resolves to `late()` once `ms` have passed; what comes of `work` after that is dropped. */
 export function inTime<T>(work: Promise<T>, ms: number, late: () => T): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve(late()), Math.min(ms, MAX_TIMER_MS));
+    const timer = setTimeout(() => resolve(late()), Math.min(Math.max(ms, 0), MAX_TIMER_MS));
     work.then(
       (value) => {
         clearTimeout(timer);

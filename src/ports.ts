@@ -5,10 +5,10 @@
 import { createPrivateKey, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Ports } from './check.ts';
+import { type Credentials, clientAuthentication } from './client-authentication.ts';
 import type { Config } from './config.ts';
 import { counted } from './counted.ts';
 import { createExchange } from './delegation/client.ts';
-import { type Credentials, clientAuthentication } from './delegation/client-authentication.ts';
 import type { Delegate } from './delegation/delegation.ts';
 import { createMint, type Mint, type MintKey } from './delegation/mint.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
@@ -17,6 +17,7 @@ import { indexResources, publicName, type Resource, type ToolFacts } from './res
 import type { Log } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { describeCause } from './telemetry/redact.ts';
+import { createIntrospection, type Introspect } from './token/introspect.ts';
 import { createIssuer, type Issuer } from './token/issuer.ts';
 import { createVerifier, type Verifier } from './token/verifier.ts';
 import { type IssuerRules, verifyToken } from './token/verify.ts';
@@ -46,6 +47,7 @@ export async function buildLive(config: Config, observers: Observers, previous: 
   const { metrics } = observers;
   const verifier = createVerifier({
     issuers: rules,
+    introspect: await openIntrospection(config, client, issuers, rules),
     actor: config.delegation.actor,
     ...config.tokens,
     now,
@@ -184,6 +186,25 @@ async function openExchange(
     fetch: client.fetch,
     verify: (token) => verifyToken(token, rules, Date.now()),
     rules: { actor: delegation.actor, allowMissingActor: exchange.allowMissingActor },
+    now: Date.now,
+  });
+}
+
+async function openIntrospection(
+  config: Config,
+  { fetch }: HttpClient,
+  issuers: ReadonlyMap<string, Issuer>,
+  rules: ReadonlyMap<string, IssuerRules>,
+): Promise<Introspect | null> {
+  const asked = config.issuers.find(({ introspection }) => introspection !== undefined);
+  if (asked?.introspection === undefined) return null;
+  const { clientId, clientAuthentication: authentication } = asked.introspection;
+  return createIntrospection({
+    rules: rules.get(asked.issuer) as IssuerRules,
+    metadata: (issuers.get(asked.issuer) as Issuer).metadata,
+    clientId,
+    clientAuthentication: clientAuthentication(await readCredentials(authentication)),
+    fetch,
     now: Date.now,
   });
 }

@@ -29,6 +29,10 @@ export async function startProcess<T>(options: ProcessOptions<T>): Promise<Runni
   const { name, command, args, readyWhen, timeoutMs = 30_000 } = options;
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: options.env ?? process.env });
   const tail: string[] = [];
+  // Whatever ends this process must not leave the child an orphan.
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   const exited = once(child, 'exit').catch(() => undefined);
 
   const ready = new Promise<T>((resolve, reject) => {

@@ -32,7 +32,7 @@ export function createExchange(options: ExchangeOptions): Delegate {
 
   return async function exchange(request: DelegationRequest): Promise<Result<Delegation>> {
     const remainingMs = request.deadlineMs - now();
-    if (remainingMs < 1) return deny({ reason: 'exchange_timeout' });
+    if (!(remainingMs >= 1)) return deny({ reason: 'exchange_timeout' });
     const end = new AbortController();
     return inTime(attempt(request, end.signal), Math.ceil(remainingMs), () => {
       end.abort();

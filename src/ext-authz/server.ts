@@ -174,8 +174,8 @@ function checkHandler(options: ServerOptions): (call: Call, respond: sendUnaryDa
     } catch (cause) {
       onFailure?.(cause);
     } finally {
-      count(-1);
       respond(null, response);
+      count(-1);
     }
   };
 }

@@ -15,7 +15,7 @@ export function foldedForms(key: string): readonly string[] {
 /** Character by character: to normalise a long run of combining marks as a whole takes quadratic time. */
 function foldKey(key: string): string {
   let folded = '';
-  for (const character of key) folded += character.normalize('NFKD').toUpperCase().toLowerCase();
+  for (const character of key) folded += character.normalize('NFKD').toLowerCase().toUpperCase().toLowerCase();
   return folded
     .replace(/[\p{Cc}\p{Default_Ignorable_Code_Point}]/gu, '')
     .replace(/i\u0307/g, 'i') // a dotted capital I

@@ -46,7 +46,6 @@ export async function verifyToken(
   if (rules === undefined) return deny({ reason: 'token_issuer_unknown' });
   const problem = headerProblem(header, rules);
   if (problem !== null) return deny({ reason: problem });
-  if (claims.cnf !== undefined) return deny({ reason: 'token_bound' });
 
   try {
     await jwtVerify(token, (protectedHeader) => rules.keySet.keyFor(protectedHeader), {
@@ -59,6 +58,12 @@ export async function verifyToken(
   } catch (error) {
     return deny({ reason: reasonOf(error), cause: error });
   }
+  return admit(claims, rules, nowMs);
+}
+
+/** Claims that are the issuer's own, against the rules for it. */
+export function admit(claims: JsonObject, rules: IssuerRules, nowMs: number): Result<Principal> {
+  if (claims.cnf !== undefined) return deny({ reason: 'token_bound' });
   const unfit = claimsProblem(claims, rules, nowMs);
   if (unfit !== null) return deny(unfit);
   const principal = toPrincipal(claims);
@@ -89,8 +94,8 @@ function headerProblem(header: JsonObject, rules: IssuerRules): Reason | null {
 }
 
 function claimsProblem(claims: JsonObject, rules: IssuerRules, nowMs: number): { reason: Reason; cause?: string } | null {
-  const { exp, iat } = claims as { exp: number; iat: number };
-  if (iat > nowMs / 1000 + rules.clockToleranceSeconds) return { reason: 'token_not_yet_valid' };
+  const { exp, iat, nbf = iat } = claims as { exp: number; iat: number; nbf?: number };
+  if (!(Math.max(iat, nbf) <= nowMs / 1000 + rules.clockToleranceSeconds)) return { reason: 'token_not_yet_valid' };
   if (!(exp - iat <= rules.maxLifetimeSeconds)) return { reason: 'token_lifetime_excessive' };
   for (const [name, accepted] of Object.entries(rules.claims)) {
     const value = Object.hasOwn(claims, name) ? claims[name] : undefined;

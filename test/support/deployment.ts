@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Deployment, type DeploymentOptions, startDeployment } from '../../examples/reference/deployment.ts';
-import { startSidecar } from '../../examples/reference/gateway.ts';
+import { type Sidecar, startSidecar } from '../../examples/reference/gateway.ts';
 import { createCallers, type TokenOf } from './callers.ts';
 import { startTestIssuer, type TestIssuer } from './issuer.ts';
 import { readMetrics, type Samples } from './metrics.ts';
@@ -24,8 +24,10 @@ export interface TestDeployment extends Deployment {
   readonly accessLog: LineFile;
   /** What `/metrics` of a sidecar shows; by default of the first one. */
   readonly metrics: (admin?: string) => Promise<Samples>;
+  /** The sidecar again, where Envoy looks for it, after it was ended. */
+  readonly restartSidecar: () => Promise<Sidecar>;
   /** Another sidecar with the same configuration, in a folder of its own; `adjust` comes last. */
-  readonly startAnotherSidecar: (name: string, adjust?: (config: Tree) => void) => ReturnType<typeof startSidecar>;
+  readonly startAnotherSidecar: (name: string, adjust?: (config: Tree) => void) => Promise<Sidecar>;
 }
 
 export type TestDeploymentOptions = Partial<Omit<DeploymentOptions, 'dir'>>;
@@ -47,6 +49,18 @@ export async function startTestDeployment(options: TestDeploymentOptions = {}): 
   const port = Number(new URL(deployment.origin).port);
   const wire = openWire(port, deployment.certificates.caPem);
   const more: (() => Promise<unknown>)[] = [];
+  const start = async (folder: string, adjust?: (config: Tree) => void): Promise<Sidecar> => {
+    const another = await startSidecar({
+      ...deployment.sidecarOptions,
+      dir: folder,
+      adjust: (config) => {
+        adjustSidecar(config);
+        adjust?.(config);
+      },
+    });
+    more.push(() => another.stop());
+    return another;
+  };
   return {
     ...deployment,
     port,
@@ -56,18 +70,11 @@ export async function startTestDeployment(options: TestDeploymentOptions = {}): 
     decisions: followLines(deployment.sidecar.decisionLogFile),
     accessLog: followLines(deployment.envoy.accessLogFile),
     metrics: (admin = deployment.sidecar.ready.admin) => readMetrics(admin),
-    startAnotherSidecar: async (name, adjust) => {
-      const another = await startSidecar({
-        ...deployment.sidecarOptions,
-        dir: await mkdtemp(join(dir, `${name}-`)),
-        adjust: (config) => {
-          adjustSidecar(config);
-          adjust?.(config);
-        },
-      });
-      more.push(() => another.stop());
-      return another;
-    },
+    restartSidecar: () =>
+      start(dir, (config) => {
+        config.server.listen = deployment.sidecar.ready.target;
+      }),
+    startAnotherSidecar: async (name, adjust) => start(await mkdtemp(join(dir, `${name}-`)), adjust),
     stop: async () => {
       wire.close();
       await deployment.stop();

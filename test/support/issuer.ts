@@ -3,7 +3,7 @@
  * a hundred callers. Its key set is served on loopback, and every fetch of it is counted.
  */
 import { createHmac, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { listenOnLoopback } from '../../examples/reference/listen.ts';
 
 /** What a token is to be; null takes away what it has by itself. */
@@ -22,6 +22,16 @@ export interface TokenSpec {
 }
 
 export type TestIssuer = Awaited<ReturnType<typeof startTestIssuer>>;
+
+/** What the token endpoint says to one request. */
+export interface TokenAnswer {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** An object is sent as JSON. */
+  readonly body?: unknown;
+  /** No answer at all, an end of the connection, or the first half of the body and then nothing. */
+  readonly instead?: 'silence' | 'reset' | 'half';
+}
 
 /** Claims of alice as Claude Code brings them, for one resource. */
 export function standardClaims(issuer: string, resource: string): Record<string, unknown> {
@@ -51,10 +61,20 @@ export async function startTestIssuer(port = 0) {
     keys: Object.entries(keys).map(([kid, { alg, publicKey }]) => ({ ...publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' })),
   };
   let fetches = 0;
+  let answerToken: (parameters: URLSearchParams) => TokenAnswer = () => ({ status: 400, body: { error: 'unauthorized_client' } });
+  const metadata = () => ({ issuer, jwks_uri: `${issuer}/jwks`, token_endpoint: `${issuer}/token`, response_types_supported: [] });
   const server = createServer((request, response) => {
-    if (request.url !== '/jwks') return void response.writeHead(404).end();
-    fetches += 1;
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(jwks));
+    const sendJson = (value: unknown) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    if (request.url === '/jwks') {
+      fetches += 1;
+      sendJson(jwks);
+    } else if (request.url === '/.well-known/oauth-authorization-server') sendJson(metadata());
+    else if (request.url === '/token' && request.method === 'POST') {
+      readForm(request).then(
+        (form) => sendAnswer(response, answerToken(form)),
+        () => response.destroy(),
+      );
+    } else response.writeHead(404).end();
   });
   const listening = await listenOnLoopback(server, port);
   const issuer = `http://127.0.0.1:${listening.port}`;
@@ -83,7 +103,36 @@ export async function startTestIssuer(port = 0) {
     return tampered(`${content}.${signatureOf(content, key)}`, spec.tamper);
   }
 
-  return { issuer, jwksUri: `${issuer}/jwks`, token, fetches: () => fetches, stop: listening.stop };
+  return {
+    issuer,
+    jwksUri: `${issuer}/jwks`,
+    token,
+    /** How often the key set was fetched. */
+    fetches: () => fetches,
+    /** Makes it an authorization server that exchanges tokens, honestly or not. */
+    answerTokenRequests: (answer: typeof answerToken) => {
+      answerToken = answer;
+    },
+    stop: listening.stop,
+  };
+}
+
+async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
+}
+
+function sendAnswer(response: ServerResponse, { status = 200, headers = {}, body = '', instead }: TokenAnswer): void {
+  if (instead === 'silence') return;
+  if (instead === 'reset') {
+    response.destroy();
+    return;
+  }
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers });
+  if (instead === 'half') response.write(text.slice(0, text.length / 2));
+  else response.end(text);
 }
 
 function merged(defaults: Record<string, unknown>, changes: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {

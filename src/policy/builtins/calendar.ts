@@ -95,14 +95,7 @@ export function wallTime({ ns, zone }: Moment): WallTime {
 }
 
 /** The moment a wall shows, in UTC, months and days beyond their range carried over. */
-export function secondsAt(
-  year: number,
-  month: number,
-  day: number,
-  hour: number,
-  minute: number,
-  second: number,
-): number {
+export function secondsAt(year: number, month: number, day: number, hour: number, minute: number, second: number): number {
   return daysAt(year, month, day) * secondsPerDay + hour * 3600 + minute * 60 + second;
 }
 

@@ -32,19 +32,20 @@ export const globs: Family = {
 /** Undefined when malformed. */
 function parse(glob: string): Glob | undefined {
   const tokens: Token[] = [];
-  const element = /\\(?<escaped>.)|\[(?<set>(?:\\.|[^\\\]])*)\]|(?<plain>[^\\[\]+*])/suy;
+  const element = /(?:\\(?<escaped>.)|\[(?<set>(?:\\.|[^\\\]])*)\]|(?<plain>[^\\[\]+*]))(?<flag>[+*]?)/suy;
   while (element.lastIndex < glob.length) {
-    const { escaped, set, plain } = element.exec(glob)?.groups ?? {};
-    const ranges = set === undefined ? single(escaped ?? plain) : readSet(set);
-    if (ranges === undefined) return undefined;
-    const next = glob.charAt(element.lastIndex);
-    const flag = next === '+' || next === '*' ? next : '';
-    element.lastIndex += flag.length;
-    const kind = set !== undefined ? 'set' : plain === '.' ? 'dot' : 'character';
-    simplify(tokens, { kind, ranges, flag });
+    const token = readToken(element.exec(glob)?.groups);
+    if (token === undefined) return undefined;
+    simplify(tokens, token);
     if (tokens.length > maxTokens) refuse(name, `globs longer than ${maxTokens}`);
   }
   return tokens;
+}
+
+function readToken({ escaped, set, plain, flag }: Partial<Record<string, string>> = {}): Token | undefined {
+  const ranges = set === undefined ? single(escaped ?? plain) : readSet(set);
+  const kind = set !== undefined ? 'set' : plain === '.' ? 'dot' : 'character';
+  return ranges && { kind, ranges, flag: flag === '+' || flag === '*' ? flag : '' };
 }
 
 function single(character: string | undefined): readonly Range[] | undefined {
@@ -117,15 +118,17 @@ function intersect(left: Glob, right: Glob): boolean {
     known.set(key, answer);
     return answer;
   };
-  const walk = (a: Glob, from: number, b: Glob, to: number): boolean => {
-    for (let i = from, j = to; ; i += 1, j += 1) {
-      const [x, y] = [a[i], b[j]];
-      if (x === undefined || y === undefined) return x === y;
-      if (x.flag) return x.flag === '+' ? plus(a, i, b, j) : star(a, i, b, j);
-      if (y.flag) return y.flag === '+' ? plus(b, j, a, i) : star(b, j, a, i);
-      if (!match(x, y)) return false;
+  const walk = (a: Glob, i: number, b: Glob, j: number): boolean => {
+    let at = 0;
+    while (a[i + at]?.flag === '' && b[j + at]?.flag === '') {
+      if (!match(a[i + at], b[j + at])) return false;
+      at += 1;
     }
+    const [x, y] = [a[i + at], b[j + at]];
+    if (x === undefined || y === undefined) return x === y;
+    return x.flag ? flagged(a, i + at, b, j + at) : flagged(b, j + at, a, i + at);
   };
+  const flagged = (a: Glob, i: number, b: Glob, j: number): boolean => (a[i]?.flag === '+' ? plus(a, i, b, j) : star(a, i, b, j));
   const plus = (plussed: Glob, p: number, other: Glob, o: number): boolean =>
     match(plussed[p], other[o]) &&
     (star(plussed, p, other, o + 1) || (other[o]?.flag !== '' && normal(plussed, p + 1, other, o)));

@@ -6,12 +6,12 @@
 import {
   canonical,
   type Family,
+  integer,
   isList,
   isObject,
   isSet,
   isText,
   type JsonObject,
-  integer,
   limits,
   put,
   refuse,
@@ -31,21 +31,23 @@ const failure = Symbol('failure');
 export function patch(wire: Wire): Family {
   return {
     [name]: (document, operations) => {
-      const texts = wire.arguments(2).map((text) => text());
-      for (const text of texts) if (text !== undefined) refuseSets(readValue(name, text));
-      if (!isList(operations)) return undefined;
-      if (operations.length > maxOperations) refuse(name, `more than ${maxOperations} operations`);
-      const copy = copier();
-      const root = { document: copy(document) };
-      try {
-        for (const operation of operations) apply(root, operation, copy);
-        return root.document;
-      } catch (error) {
-        if (error === failure) return undefined;
-        throw error;
-      }
+      for (const text of wire.arguments(2)) refuseSets(text());
+      return isList(operations) ? patched(document, operations) : undefined;
     },
   };
+}
+
+function patched(document: unknown, operations: readonly unknown[]): unknown {
+  if (operations.length > maxOperations) refuse(name, `more than ${maxOperations} operations`);
+  const copy = copier();
+  const root = { document: copy(document) };
+  try {
+    for (const operation of operations) apply(root, operation, copy);
+    return root.document;
+  } catch (error) {
+    if (error === failure) return undefined;
+    throw error;
+  }
 }
 
 /** By operation; every path starts at the root's only member, so that it too can be replaced. */
@@ -112,7 +114,8 @@ function insert(root: object, path: Path, value: unknown): void {
     container.splice(index(key, container.length, container.length), 0, value);
   } else {
     if (!isObject(container)) throw failure;
-    put(container, text(key), value);
+    if (!isText(key)) refuse(name, 'only string keys are supported');
+    put(container, key, value);
   }
 }
 
@@ -129,13 +132,8 @@ function remove(root: object, path: Path): unknown {
 }
 
 function existing(container: unknown, key: unknown): string {
-  if (!isObject(container) || !Object.hasOwn(container, text(key))) throw failure;
-  return text(key);
-}
-
-/** Other keys look like strings once they have crossed from OPA as JSON. */
-function text(key: unknown): string {
-  return isText(key) ? key : refuse(name, 'only string keys are supported');
+  if (!isObject(container) || !isText(key) || !Object.hasOwn(container, key)) throw failure;
+  return key;
 }
 
 function index(key: unknown, length: number, last: number): number {
@@ -168,8 +166,12 @@ function copier(): Copy {
   return (value) => copy(value, 0);
 }
 
-function refuseSets(value: unknown): void {
+function refuseSets(text: string | undefined): void {
+  if (text !== undefined) refuseSetsIn(readValue(name, text));
+}
+
+function refuseSetsIn(value: unknown): void {
   if (isSet(value)) refuse(name, 'sets are not supported');
-  if (isList(value)) value.forEach(refuseSets);
-  else if (isObject(value)) Object.values(value).forEach(refuseSets);
+  if (isList(value)) value.forEach(refuseSetsIn);
+  else if (isObject(value)) Object.values(value).forEach(refuseSetsIn);
 }

@@ -3,16 +3,7 @@
  * what a token claims, not what is true: the claims we verified are in the input. Numbers keep their
  * digits. Refuses JWE, as OPA does, and JSON nested too deep to hand on.
  */
-import {
-  exactNumber,
-  type Family,
-  isObject,
-  isText,
-  type JsonObject,
-  limits,
-  put,
-  refuse,
-} from './arguments.ts';
+import { exactNumber, type Family, isObject, isText, type JsonObject, limits, put, refuse } from './arguments.ts';
 
 const name = 'io.jwt.decode';
 
@@ -27,7 +18,7 @@ function decode(token: string): unknown {
   const fields = readObject(base64url(header));
   const body = base64url(payload);
   if (fields === undefined || body === undefined || Object.hasOwn(fields, 'enc')) return undefined;
-  if (Object.hasOwn(fields, 'cty') && fields['cty'] === 'JWT') {
+  if (fields.cty === 'JWT') {
     return decode(body.toString().replace(/^["']+|["']+$/g, ''));
   }
   const claims = readObject(body);

@@ -2,8 +2,9 @@
  * net.cidr_is_valid, cidr_expand, cidr_merge and cidr_contains_matches. An address is its 128 bits (IPv4
  * mapped into ::ffff:0:0/96, as Go keeps it), read by the strict rules of addresses.ts.
  */
-import { type Family, isList, isObject, isSet, isText, limits, refuse } from './arguments.ts';
+
 import { isMapped, type Network, readAddress, readNetwork, writeAddress } from './addresses.ts';
+import { type Family, isList, isObject, isSet, isText, limits, refuse } from './arguments.ts';
 import { readValue, setOf, type Wire } from './wire.ts';
 
 interface Span {
@@ -75,8 +76,7 @@ function merge(spans: readonly Span[]): string[] {
   for (let next = sorted.pop(); next !== undefined; next = sorted.pop()) {
     const before = sorted.at(-1);
     if (before && touches(before, next)) {
-      const first = before.first < next.first ? before.first : next.first;
-      sorted[sorted.length - 1] = { first, last: next.last, text: undefined };
+      sorted[sorted.length - 1] = { first: lower(before.first, next.first), last: next.last, text: undefined };
     } else joined.push(next);
   }
   return joined.flatMap((span) => span.text ?? cover(span));
@@ -91,6 +91,10 @@ function touches(before: Span, next: Span): boolean {
 function order(a: bigint, b: bigint): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
+}
+
+function lower(a: bigint, b: bigint): bigint {
+  return order(a, b) < 0 ? a : b;
 }
 
 function cover({ first, last }: Span): string[] {

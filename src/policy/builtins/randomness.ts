@@ -34,9 +34,7 @@ export function randomness(once: Once): Family {
       if (bound === 0) return 0;
       return once(`intn ${bound} ${name}`, () => randomInt(bound)) ?? unconnected('rand.intn');
     },
-    'uuid.rfc4122': (name) =>
-      once(`uuid ${canonical('uuid.rfc4122', name)}`, () => randomUUID()) ??
-      unconnected('uuid.rfc4122'),
+    'uuid.rfc4122': (name) => once(`uuid ${canonical('uuid.rfc4122', name)}`, () => randomUUID()) ?? unconnected('uuid.rfc4122'),
   };
 }
 

@@ -102,12 +102,7 @@ function replace(expression: RE2JS, text: string, template: string): string {
 }
 
 /** Regexp.Expand: $1, $name, ${name} and $$; a name is as long as it can be, an unknown one is empty. */
-function expand(
-  template: string,
-  text: string,
-  match: Match,
-  groups: Readonly<Record<string, number>>,
-): string {
+function expand(template: string, text: string, match: Match, groups: Readonly<Record<string, number>>): string {
   return template.replace(/\$(?:\$|([\p{L}\p{Nd}_]+)|\{([\p{L}\p{Nd}_]+)\})/gu, (whole, bare, braced) => {
     const name: string | undefined = bare ?? braced;
     if (name === undefined) return whole === '$$' ? '$' : whole;
@@ -126,24 +121,34 @@ function isAscii(delimiter: string): boolean {
   return delimiter.length === 1 && delimiter < '\x80';
 }
 
-/** The template's literal parts quoted, what is between delimiters kept; undefined when unbalanced. */
+/** The template's literal parts quoted, what is between delimiters kept; undefined when malformed. */
 function templatePattern(template: string, open: string, close: string): string | undefined {
+  const variables = delimited(template, open, close);
+  if (variables === undefined) return undefined;
   let pattern = '^';
-  let literal = 0;
+  let end = 0;
+  for (const [from, to] of variables) {
+    const inner = template.slice(from + 1, to);
+    if (!compile('regex.template_match', `^${inner}$`)) return undefined;
+    pattern += `${RE2JS.quote(template.slice(end, from))}(${inner})`;
+    end = to + 1;
+  }
+  return `${pattern}${RE2JS.quote(template.slice(end))}$`;
+}
+
+/** Where outermost delimiters stand; undefined when they are not balanced. */
+function delimited(template: string, open: string, close: string): [from: number, to: number][] | undefined {
+  const found: [number, number][] = [];
   let level = 0;
-  for (let i = 0, start = 0; i < template.length; i += 1) {
+  for (let i = 0, from = 0; i < template.length; i += 1) {
     if (template[i] === open) {
+      if (level === 0) from = i;
       level += 1;
-      if (level === 1) start = i;
     } else if (template[i] === close) {
       level -= 1;
+      if (level === 0) found.push([from, i]);
       if (level < 0) return undefined;
-      if (level > 0) continue;
-      const inner = template.slice(start + 1, i);
-      if (!compile('regex.template_match', `^${inner}$`)) return undefined;
-      pattern += `${RE2JS.quote(template.slice(literal, start))}(${inner})`;
-      literal = i + 1;
     }
   }
-  return level === 0 ? `${pattern}${RE2JS.quote(template.slice(literal))}$` : undefined;
+  return level === 0 ? found : undefined;
 }

@@ -49,12 +49,7 @@ export function parseTime(layout: string, text: string): bigint | undefined {
   return rest === '\0' ? instant(fields) : undefined;
 }
 
-function readPart(
-  text: string,
-  { literal, element }: LayoutPart,
-  fields: Fields,
-  next: string | undefined,
-): string | undefined {
+function readPart(text: string, { literal, element }: LayoutPart, fields: Fields, next: string | undefined): string | undefined {
   const rest = skip(text, literal);
   if (rest === undefined || element === '') return rest;
   const reader = readers[element] ?? (/^[.,]/.test(element) ? readFraction(element) : readOffset(element));
@@ -132,12 +127,7 @@ function shortened(word: string): string {
   return word.slice(0, 3);
 }
 
-function number(
-  digits: RegExp,
-  least: number,
-  most: number,
-  set: (fields: Fields, value: number) => void,
-): Reader {
+function number(digits: RegExp, least: number, most: number, set: (fields: Fields, value: number) => void): Reader {
   return (text, fields) => {
     const found = digits.exec(text)?.[0];
     if (found === undefined || Number(found) < least || Number(found) > most) return undefined;
@@ -147,11 +137,7 @@ function number(
 }
 
 /** One of the words, counted from 1. */
-function name(
-  words: readonly string[],
-  set: (fields: Fields, which: number) => void,
-  anyCase = true,
-): Reader {
+function name(words: readonly string[], set: (fields: Fields, which: number) => void, anyCase = true): Reader {
   return (text, fields) => {
     const at = words.findIndex((word) => {
       const start = text.slice(0, word.length);

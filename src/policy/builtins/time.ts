@@ -5,16 +5,7 @@
  * timestamp no finer than that is exact, and anything else is within 256 ns.
  */
 import { exactNumber, type Family, integer, isList, isText } from './arguments.ts';
-import {
-  daysIn,
-  isRepresentable,
-  type Moment,
-  momentAt,
-  secondsAt,
-
-  wallTime,
-  zoneNamed,
-} from './calendar.ts';
+import { daysIn, isRepresentable, type Moment, momentAt, secondsAt, wallTime, zoneNamed } from './calendar.ts';
 import { format, weekdays } from './layout.ts';
 import { parseTime } from './time-parse.ts';
 import type { ValueText, Wire } from './wire.ts';
@@ -112,4 +103,3 @@ function difference(a: Moment, b: Moment): number[] {
     second < 0 ? second + 60 : second,
   ];
 }
-

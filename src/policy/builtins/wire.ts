@@ -12,8 +12,11 @@ interface Abi {
   readonly opa_json_dump: (value: number) => number;
   readonly opa_value_dump: (value: number) => number;
   readonly opa_value_parse: (text: number, length: number) => number;
-  readonly opa_eval: (...args: number[]) => number;
+  readonly opa_eval: Evaluate;
+  readonly eval: Evaluate;
 }
+
+type Evaluate = (...args: number[]) => number;
 
 /** A WebAssembly.Instance. */
 export interface Instance {
@@ -37,6 +40,13 @@ const widestCall = 4;
 export function createWire(): Wire {
   const dumped: ValueText[] = [];
   let evaluations = 0;
+  const counted =
+    (evaluate: Evaluate): Evaluate =>
+    (...args) => {
+      evaluations += 1;
+      dumped.length = 0;
+      return evaluate(...args);
+    };
   return {
     connect(instance) {
       const abi = instance.exports as Abi;
@@ -44,11 +54,8 @@ export function createWire(): Wire {
         value: {
           ...(abi as object),
           opa_json_parse: abi.opa_value_parse,
-          opa_eval(...args: number[]): number {
-            evaluations += 1;
-            dumped.length = 0;
-            return abi.opa_eval(...args);
-          },
+          opa_eval: counted(abi.opa_eval),
+          eval: counted(abi.eval),
           opa_json_dump(value: number): number {
             if (dumped.length === widestCall) dumped.shift();
             dumped.push(() => textAt(abi, abi.opa_value_dump(value)));

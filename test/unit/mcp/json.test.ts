@@ -100,6 +100,11 @@ suite('what is refused as no JSON', () => {
   };
   for (const [what, source] of Object.entries(documents)) test(what, () => refuse(source, 'json_invalid'));
 
+  test('whatever else is wrong with it', () => {
+    for (const text of ['{"a":1,"a":2', '{"a":1,"A":2}}', '{9999E9999:1}', '[9007199254740993,]', '{"id":1e999,"id":1'])
+      refuse(text, 'json_invalid');
+  });
+
   test('the denial holds nothing of the text', () => {
     const document = readJson(bytes('{"password": hunter2}'), LIMITS);
     assert.deepEqual(document, { ok: false, denial: { reason: 'json_invalid' } });

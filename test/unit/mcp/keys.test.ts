@@ -34,3 +34,14 @@ test('a key has one form, or a second where a NUL ends it for some', () => {
   assert.deepEqual(foldedForms('name\0'), ['name']);
   assert.deepEqual(foldedForms('na\0me'), ['name', 'na']);
 });
+
+test('every character has the forms of its other cases and compositions', () => {
+  const same = (one: string, other: string) =>
+    assert.deepEqual(foldedForms(`x${one}y`), foldedForms(`x${other}y`), JSON.stringify([one, other]));
+  for (let point = 0x80; point < 0x110000; point++) {
+    if (point >= 0xd800 && point < 0xe000) continue;
+    const character = String.fromCodePoint(point);
+    const others = [character.toLowerCase(), character.toUpperCase(), character.normalize('NFKC'), character.normalize('NFD')];
+    for (const other of others) if (other !== character) same(character, other);
+  }
+});

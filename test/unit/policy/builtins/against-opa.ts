@@ -121,7 +121,7 @@ function argumentsOf(call: Call): readonly unknown[] {
 }
 
 function runOpa(directory: string, ...args: readonly string[]): string {
-  const options = { cwd: directory, encoding: 'utf8', maxBuffer: 2 ** 28 } as const;
+  const options = { cwd: directory, encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 60_000 } as const;
   const { status, stdout, stderr } = spawnSync(opaBinary ?? 'opa', args, options);
   if (status !== 0) throw new Error(`opa ${args[0]}: ${(stdout + stderr).slice(0, 500)}`);
   return stdout;

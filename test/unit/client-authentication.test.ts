@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { suite, test } from 'node:test';
-import { clientAuthentication } from '../../../src/delegation/client-authentication.ts';
+import { clientAuthentication } from '../../src/client-authentication.ts';
 
 const pem = (key: { export: (options: { type: 'pkcs8'; format: 'pem' }) => unknown }): string =>
   String(key.export({ type: 'pkcs8', format: 'pem' }));

@@ -1,0 +1,114 @@
+/** What is to be pasted out of the documents works: configurations, Envoy filters, Rego, JSON. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { parse, stringify } from 'yaml';
+import { searchOpa } from '../../scripts/opa.ts';
+import { parseConfig } from '../../src/config.ts';
+import { loadPolicy } from '../../src/policy/policy.ts';
+import { documents, labelledBlocks, read } from './tree.ts';
+
+type Tree = Record<string, any>;
+
+const yaml = labelledBlocks('yaml');
+const labelled = (label: string) => yaml.filter((block) => block.label === label);
+const reference = read('examples/reference/mcp-ext-authz.yaml');
+const envoy = parse(read('envoy/envoy.yaml')) as Tree;
+const filters: Tree[] = envoy.static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters;
+const [authz] = (envoy.static_resources.clusters as Tree[]).filter(({ name }) => name === 'mcp_ext_authz');
+
+test('every labelled block is of a kind that is tried here', () => {
+  const known = ['sidecar', 'sidecar-part', 'http_filters', 'clusters', 'envoy-endpoint', 'envoy-transport-socket'];
+  assert.deepEqual(
+    yaml.filter(({ label }) => !known.includes(label)),
+    [],
+  );
+});
+
+describe('configurations of the sidecar', () => {
+  for (const { file, text } of labelled('sidecar')) test(file, () => void parseConfig(text));
+  for (const { file, text } of labelled('sidecar-part')) {
+    test(`${file}: ${text.split('\n')[1]?.trim()}`, () => void parseConfig(stringify({ ...parse(reference), ...parse(text) })));
+  }
+  test('the reference configuration', () => void parseConfig(reference));
+});
+
+describe('Envoy', () => {
+  test('filters are those of envoy/envoy.yaml', () => {
+    for (const { file, text } of labelled('http_filters')) {
+      assert.deepEqual(parse(text), filters.slice(0, -1), file);
+      assert.equal(filters.at(-1)?.name, 'envoy.filters.http.router');
+    }
+  });
+
+  test('so is the cluster, but for its health check', () => {
+    const { health_checks: _, ...rest } = authz as Tree;
+    for (const { file, text } of labelled('clusters')) assert.deepEqual(parse(text), [rest], file);
+  });
+
+  test('and the endpoint on a Unix socket is the one that the file proposes', () => {
+    for (const { text } of labelled('envoy-endpoint')) {
+      assert.ok(read('envoy/envoy.yaml').includes(`{ pipe: { path: ${parse(text).endpoint.address.pipe.path} } }`));
+    }
+  });
+
+  test('the number is one number', () => {
+    const sizes = [...read('docs/deploying.md').matchAll(/262144/g)].length;
+    assert.ok(sizes > 0);
+    assert.equal(filters[0]?.typed_config.max_request_bytes, parseConfig(reference).mcp.maxBodyBytes);
+  });
+});
+
+test('JSON is JSON', () => {
+  for (const file of documents) {
+    for (const [, text = ''] of read(file).matchAll(/^```json\n([\s\S]*?)^```$/gm))
+      assert.doesNotThrow(() => JSON.parse(text), file);
+  }
+});
+
+describe('the policy of docs/policy.md', async () => {
+  const opa = searchOpa();
+  const command = /^opa build .*$/m.exec(read('docs/policy.md'))?.[0] ?? '';
+
+  test('is built by the command that the README has too', () => assert.ok(command !== '' && read('README.md').includes(command)));
+
+  test('says what the text says', { skip: opa.problem ?? false }, async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'policy-'));
+    try {
+      for (const { label, text } of labelledBlocks('rego')) await writeFile(join(dir, label), text);
+      const [, ...args] = command.split(' ');
+      execFileSync(opa.path as string, args, { cwd: dir });
+      execFileSync(opa.path as string, ['fmt', '--fail', '--list', '.'], { cwd: dir });
+      const archive = await readFile(join(dir, 'bundle.tar.gz'));
+      const limits = { maxBundleBytes: 1 << 24, maxMemoryBytes: 1 << 25, maxTtlSeconds: 5 };
+      const policy = await loadPolicy({ archive, ...limits, now: Date.now });
+      const ask = (method: string, tool: string | null, known: boolean, readOnlyHint: boolean, scopes: string[]) => {
+        const mcp = { method, tool, backend: 'orders' };
+        return policy.ask(
+          JSON.stringify({ version: 1, mcp, principal: { scopes }, tool: { known, annotations: { readOnlyHint } } }),
+        );
+      };
+      const reason = (...about: Parameters<typeof ask>) => {
+        const result = ask(...about).inbound();
+        return result.ok ? 'allowed' : result.denial.reason;
+      };
+      assert.equal(reason('initialize', null, false, false, []), 'allowed');
+      assert.equal(reason('resources/read', null, false, false, ['orders:read']), 'method_forbidden');
+      assert.equal(reason('tools/call', 'listOrders', true, true, ['orders:read']), 'allowed');
+      assert.equal(reason('tools/call', 'listOrders', true, true, []), 'insufficient_scope');
+      assert.equal(reason('tools/call', 'cancelOrder', true, false, ['orders:read']), 'read_only');
+      assert.equal(reason('tools/call', 'dropAll', false, true, ['orders:read']), 'tool_unknown');
+      const scopeOf = (...about: Parameters<typeof ask>) => {
+        const result = ask(...about).outbound();
+        return result.ok ? result.value.scopes.join(' ') : result.denial.reason;
+      };
+      assert.equal(scopeOf('tools/call', 'listOrders', true, true, ['orders:read']), 'orders:listOrders');
+      assert.equal(scopeOf('tools/list', null, false, false, []), 'orders:protocol');
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+});

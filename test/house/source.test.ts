@@ -1,0 +1,141 @@
+/** Rules of the house that no tool of the trade checks: words, length, who may know which library, which way imports point. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, normalize } from 'node:path';
+import { describe, test } from 'node:test';
+import { filesBelow, generate, generated } from '../../scripts/gen.ts';
+import { files, read } from './tree.ts';
+
+const sources = files.filter((file) => file.startsWith('src/') && file.endsWith('.ts'));
+const written = sources.filter((file) => !file.startsWith('src/gen/'));
+
+describe('words', () => {
+  // Put together here, so that this file does not hold them.
+  const forbidden: Readonly<Record<string, RegExp>> = {
+    'no notes to oneself': new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`),
+    'no paths of one machine': new RegExp(
+      `(^|[\\s"'\`(=:])/(${['wo' + 'rk', 'ro' + 'ot', 'ho' + 'me', 'Us' + 'ers'].join('|')})/`,
+      'm',
+    ),
+    'no package hosts': new RegExp(
+      [
+        `registry\\.np${''}mjs`,
+        `py${''}pi\\.org`,
+        `python${''}hosted`,
+        `proxy\\.go${''}lang`,
+        `crates\\.${''}io`,
+        `maven\\.${''}org`,
+      ].join('|'),
+    ),
+    'no hosts of ours': new RegExp(`artifact${''}ory|nexus\\.|\\.corp\\.|\\.local/`, 'i'),
+  };
+  for (const [name, pattern] of Object.entries(forbidden)) {
+    test(name, () => {
+      const found = files.filter((file) => file !== 'package-lock.json' && pattern.test(read(file)));
+      assert.deepEqual(found, []);
+    });
+  }
+
+  test('the lockfile names no host', () => {
+    assert.ok(!read('package-lock.json').includes('"resolved"'), 'run npm with omit-lockfile-registry-resolved');
+  });
+
+  test('no default exports', () => {
+    const found = files.filter((file) => file.endsWith('.ts') && /^export default\b/m.test(read(file)));
+    assert.deepEqual(found, []);
+  });
+});
+
+test('no file is longer than 250 lines, but the table of reasons', () => {
+  const long = written.filter((file) => file !== 'src/reasons.ts' && read(file).trimEnd().split('\n').length > 250);
+  assert.deepEqual(long, []);
+});
+
+test('every file opens with what it is', () => {
+  const silent = written.filter((file) => !/^(#!.*\n)?\/\*\*/.test(read(file)));
+  assert.deepEqual(silent, []);
+});
+
+describe('who may know which library', () => {
+  const owners: Readonly<Record<string, RegExp>> = {
+    '@grpc/grpc-js': /^src\/(ext-authz|gen)\//,
+    '@grpc/proto-loader': /^src\/(ext-authz|gen)\//,
+    'grpc-health-check': /^src\/ext-authz\//,
+    'prom-client': /^src\/telemetry\//,
+    jose: /^src\/token\//,
+    oauth4webapi: /^src\/(token|delegation)\//,
+    '@open-policy-agent/opa-wasm': /^src\/policy\/engine\.ts$/,
+    'tar-stream': /^src\/policy\/bundle\.ts$/,
+    re2js: /^src\/policy\/builtins\//,
+    undici: /^src\/http-client\.ts$/,
+    yaml: /^src\/config\.ts$/,
+    zod: /^src\/config(-schema)?\.ts$/,
+    'lru-cache': /^src\/(token|delegation)\//,
+  };
+
+  test('each stays where it belongs', () => {
+    const strays = sources.flatMap((file) =>
+      importsOf(file)
+        .filter((name) => owners[name] !== undefined && !owners[name].test(file))
+        .map((name) => `${file}: ${name}`),
+    );
+    assert.deepEqual(strays, []);
+  });
+
+  test('each has its place', () => {
+    const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+    assert.deepEqual(Object.keys(owners).sort(), Object.keys(dependencies).sort());
+  });
+});
+
+test('imports point one way: ARCHITECTURE.md#layers', () => {
+  const wrong = written.flatMap((file) =>
+    importsOf(file)
+      .filter((name) => name.startsWith('.'))
+      .map((name) => normalize(join(dirname(file), name)))
+      .filter((target) => !target.startsWith('src/gen/') && !mayImport(file, target))
+      .map((target) => `${file} imports ${target}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('src/gen is what proto gives; `npm run gen` writes it', async () => {
+  const fresh = await mkdtemp(join(tmpdir(), 'gen-'));
+  try {
+    await generate(fresh);
+    const [expected, actual] = [await filesBelow(fresh), await filesBelow(generated)];
+    assert.deepEqual([...actual.keys()], [...expected.keys()]);
+    for (const [name, content] of expected) assert.ok(actual.get(name) === content, name);
+  } finally {
+    await rm(fresh, { recursive: true });
+  }
+});
+
+function importsOf(file: string): string[] {
+  return [...read(file).matchAll(/(?:^|[\s;}])(?:from|import)\s*\(?\s*'([^']+)'/gm)].map(([, name = '']) => name);
+}
+
+/** Left to right; files on one level may know each other, but Envoy's wire and the observers do not. */
+function levelOf(file: string): number {
+  const name = file.slice('src/'.length);
+  const levels = [
+    /^(result|verdict|reasons|http|http-client|http-server|version|deadline|socket-file)\.ts$/,
+    /^mcp\//,
+    /^(token\/|resource\.ts$)/,
+    /^policy\//,
+    /^delegation\//,
+    /^(answer|check|record)\.ts$/,
+    /^(ext-authz|telemetry)\//,
+    /^(config|config-schema|ports|well-known|app|main)\.ts$/,
+  ];
+  const level = levels.findIndex((pattern) => pattern.test(name));
+  assert.ok(level >= 0, `${file} has no place in the layers`);
+  return level;
+}
+
+function mayImport(file: string, target: string): boolean {
+  const [from, to] = [levelOf(file), levelOf(target)];
+  const isCrossing = (a: string, b: string) => a.startsWith('src/ext-authz/') && b.startsWith('src/telemetry/');
+  return to <= from && !isCrossing(file, target) && !isCrossing(target, file);
+}

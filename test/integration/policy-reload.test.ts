@@ -1,0 +1,154 @@
+/**
+ * Policy and configuration change while requests come in: SIGHUP puts the new in force as a whole, or leaves the old in
+ * force as a whole, and drops nothing.
+ */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ask, lineOf } from '../support/ask.ts';
+import { changedBundle, changeJson, committedMembers, type Members, packBundle, withRevision } from '../support/bundles.ts';
+import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { reload, replaceFile } from '../support/reconfigure.ts';
+
+let deployment: TestDeployment;
+let bundleFile: string;
+let token: string;
+
+before(async () => {
+  const first = await changedBundle(withRevision('first'));
+  deployment = await startTestDeployment({
+    adjustSidecar: (config) => {
+      // The configuration is written before the sidecar starts, into the folder of the deployment.
+      bundleFile = join(config.decisionLog.file, '..', 'bundle.tar.gz');
+      config.policy.bundleFile = bundleFile;
+      writeFileSync(bundleFile, first);
+    },
+  });
+  token = await deployment.tokenOf('bob', deployment.ledgerUrl);
+});
+after(() => deployment.stop());
+
+async function revisionInForce(): Promise<string> {
+  const line = await lineOf(deployment, await ask(deployment, { to: 'ledger', token }));
+  return line.bundles.policy.revision;
+}
+
+async function putInForce(bundle: Buffer): Promise<void> {
+  await replaceFile(bundleFile, bundle);
+  await reload(deployment, 'applied');
+}
+
+test('a new bundle is in force after SIGHUP, and what it says counts', async () => {
+  assert.equal(await revisionInForce(), 'first');
+  const call = () => ask(deployment, { to: 'ledger', token, tool: 'getCustomerPII', arguments: { customerId: 'CUS-1' } });
+  assert.equal((await call()).reason, 'role_missing');
+  await putInForce(
+    await changedBundle((members) => {
+      withRevision('second')(members);
+      changeJson(members, '/data.json', ({ permissions }) => {
+        permissions.backends['enterprise-ledger'].tools.getCustomerPII = { scopes: ['ledger:read'], roles: 'any' };
+      });
+    }),
+  );
+  const allowed = await call();
+  assert.deepEqual([allowed.reason, (await lineOf(deployment, allowed)).bundles.policy.revision], [undefined, 'second']);
+  const metrics = await deployment.metrics();
+  assert.deepEqual(metrics.series('mcp_ext_authz_bundle_info').map(({ labels }) => labels.revision), ['second']);
+  await putInForce(await changedBundle(withRevision('third')));
+  assert.equal((await call()).reason, 'role_missing');
+});
+
+describe('a bundle that cannot be used is refused, and the one before stays', () => {
+  const damaged: Record<string, (members: Members) => Buffer | Promise<Buffer>> = {
+    'half of it': async (members) => (await packBundle(members)).subarray(0, 20_000),
+    'not gzip': () => Buffer.from('policy, honestly'),
+    'nothing': () => Buffer.alloc(0),
+    'one flipped bit': async (members) => {
+      const bundle = await packBundle(members);
+      bundle[30_000] = (bundle[30_000] as number) ^ 0x10;
+      return bundle;
+    },
+    'no policy': (members) => (members.delete('/policy.wasm'), packBundle(members)),
+    'a policy that is no WebAssembly': (members) => packBundle(members.set('/policy.wasm', Buffer.from('package mcp.inbound'))),
+    'a policy that is half there': (members) => packBundle(members.set('/policy.wasm', members.get('/policy.wasm')!.subarray(0, 5000))),
+    'no revision': (members) => (changeJson(members, '/.manifest', (manifest) => delete manifest.revision), packBundle(members)),
+    'a revision with a line break': (members) => (withRevision('evil\nrevision')(members), packBundle(members)),
+    'data that is a list': (members) => packBundle(members.set('/data.json', Buffer.from('[]'))),
+    'data with a key twice': (members) => packBundle(members.set('/data.json', Buffer.from('{"permissions":{},"permissions":{}}'))),
+    'a delta bundle': (members) => packBundle(members.set('/patch.json', Buffer.from('{"data":[]}'))),
+    'a name that climbs': (members) => packBundle(members.set('../../etc/cron.d/x', Buffer.from('x'))),
+  };
+  for (const [what, damage] of Object.entries(damaged)) {
+    test(what, async () => {
+      const before = await readFile(bundleFile);
+      const revision = await revisionInForce();
+      const refused = (await deployment.metrics()).value('mcp_ext_authz_bundle_loads_total', { outcome: 'refused' });
+      await replaceFile(bundleFile, await damage(await committedMembers()));
+      await reload(deployment, 'refused');
+      assert.equal(await revisionInForce(), revision);
+      assert.equal((await deployment.metrics()).value('mcp_ext_authz_bundle_loads_total', { outcome: 'refused' }), refused + 1);
+      await replaceFile(bundleFile, before);
+    });
+  }
+});
+
+describe('a configuration that cannot be used is refused, and the one before stays', () => {
+  const NOT_COUNTED = 'src/main.ts: what readConfig throws never reaches reload, so config_reloads_total does not count it';
+  const mistakes: Record<string, { change: (text: string) => string; todo?: string }> = {
+    'not YAML': { change: (text) => `${text}\n  : [`, todo: NOT_COUNTED },
+    'a setting that there is not': { change: (text) => `${text}\nfailOpen: true\n`, todo: NOT_COUNTED },
+    'a key file that is not there': { change: (text) => text.replace('mint-key.pem', 'no-key.pem') },
+  };
+  for (const [what, { change, todo = false }] of Object.entries(mistakes)) {
+    test(what, { todo }, async () => {
+      const { configFile } = deployment.sidecar;
+      const before = await readFile(configFile, 'utf8');
+      try {
+        await replaceFile(configFile, change(before));
+        await reload(deployment, 'refused', 2000);
+      } finally {
+        await replaceFile(configFile, before);
+      }
+      assert.equal((await ask(deployment, { to: 'ledger', token })).reason, undefined);
+    });
+  }
+});
+
+test('twenty bundles while requests come in: none fails, each was decided by one revision', async () => {
+  const before = (await deployment.decisions.all()).length;
+  let done = false;
+  const replies: Promise<number | null>[] = [];
+  const load = (async () => {
+    while (!done) {
+      replies.push(ask(deployment, { to: 'ledger', token, tool: 'listAccounts' }).then(({ reason, status }) => (reason === undefined ? null : status)));
+      await delay(4);
+    }
+  })();
+  const revisions = Array.from({ length: 20 }, (_, index) => `storm-${index}`);
+  for (const revision of revisions) await putInForce(await changedBundle(withRevision(revision)));
+  done = true;
+  await load;
+  const refused = (await Promise.all(replies)).filter((status) => status !== null);
+  assert.deepEqual(refused, []);
+  const lines = (await deployment.decisions.waitForCount(before + replies.length)).slice(before);
+  const seen = new Set(lines.map(({ bundles }) => bundles.policy.revision));
+  assert.ok(seen.size > 10, `only ${seen.size} revisions were seen`);
+  assert.ok([...seen].every((revision) => revision === 'third' || revisions.includes(revision)));
+  assert.ok(lines.every(({ reason }) => reason === 'allowed'));
+});
+
+test('keys that are held outlive a reload: no issuer is asked again', async () => {
+  const verified = async () => {
+    const call = { to: 'ledger', token: deployment.testIssuer.token(deployment.ledgerUrl), tool: 'no-such-tool' } as const;
+    assert.equal((await ask(deployment, call)).reason, 'tool_unknown');
+  };
+  await verified();
+  const before = deployment.testIssuer.fetches();
+  await reload(deployment, 'applied');
+  await reload(deployment, 'applied');
+  await verified();
+  assert.equal(deployment.testIssuer.fetches(), before);
+});
