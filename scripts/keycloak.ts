@@ -11,6 +11,10 @@ import { fileURLToPath } from 'node:url';
 export const KEYCLOAK_VERSION = '26.7.3';
 /** The oldest Java that it starts on. */
 export const JAVA_FLOOR = 17;
+/** What `kc.sh build` settles in advance; a start with the same options takes half the time. */
+export const BUILD_OPTIONS = ['--db=dev-mem'];
+/** For a process that lives for minutes: compiling well would take longer than it saves. */
+export const JAVA_OPTIONS = '-XX:TieredStopAtLevel=1';
 
 const CACHE = fileURLToPath(new URL('../.cache', import.meta.url));
 const HOME = join(CACHE, `keycloak-${KEYCLOAK_VERSION}`);
@@ -56,14 +60,17 @@ function install(): number {
     return 0;
   }
   console.log(`Bringing Keycloak ${KEYCLOAK_VERSION} from Maven Central into ${HOME} (176 MB, once) …`);
+  const advice = 'Install Maven and a JDK, or set KEYCLOAK_HOME to a Keycloak of yours';
   const building = `${HOME}.${process.pid}`;
   mkdirSync(building, { recursive: true });
   try {
+    const home = join(building, `keycloak-${KEYCLOAK_VERSION}`);
     const isThere =
-      run('mvn', ['-q', '-B', COPY_GOAL, `-Dartifact=${ARTIFACT}`, `-DoutputDirectory=${building}`], 'Install Maven and a JDK') &&
-      run('tar', ['-xzf', join(building, archiveIn(building)), '-C', building], 'Install tar');
+      run('mvn', ['-q', '-B', COPY_GOAL, `-Dartifact=${ARTIFACT}`, `-DoutputDirectory=${building}`], advice) &&
+      run('tar', ['-xzf', join(building, archiveIn(building)), '-C', building], advice) &&
+      run(join(home, 'bin/kc.sh'), ['build', ...BUILD_OPTIONS], advice);
     if (!isThere) return 1;
-    renameSync(join(building, `keycloak-${KEYCLOAK_VERSION}`), HOME);
+    renameSync(home, HOME);
   } finally {
     rmSync(building, { recursive: true, force: true });
   }
@@ -75,12 +82,11 @@ function archiveIn(folder: string): string {
   return readdirSync(folder).find((name) => name.endsWith('.tar.gz')) ?? 'no archive';
 }
 
-/** Whether a command succeeded; if not, the reason is on stderr. */
+/** Whether a command succeeded; if not, why is on stderr. */
 function run(command: string, args: string[], advice: string): boolean {
-  const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  if (error)
-    console.error(`${command} could not be run (${error.message}). ${advice}, or set KEYCLOAK_HOME to a Keycloak of yours.`);
-  else if (status !== 0) console.error(`\`${command} ${args.join(' ')}\` failed.`);
+  const env = { ...process.env, JAVA_OPTS_APPEND: JAVA_OPTIONS };
+  const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env });
+  if (status !== 0) console.error(`\`${command} ${args.join(' ')}\` failed${error ? `: ${error.message}` : ''}. ${advice}.`);
   return status === 0;
 }
 

@@ -16,7 +16,7 @@ const milliseconds = (fallback: number, text: string) => positive(fallback, text
 const name = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'use lower-case letters, digits and hyphens');
 const listen = z
   .string()
-  .regex(/^(unix:\/\/\/\S+|[^\s:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$/, 'use host:port or unix:///path')
+  .regex(/^(unix:\/\/\/\S+|[^\s:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$/, { error: 'use host:port or unix:///path', abort: true })
   .refine((text) => text.startsWith('unix:') || Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, 'use a port up to 65535');
 const url = z.string().refine(isSafeUrl, 'use an https URL without user, password or fragment (plain http to this host only)');
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'use one scope token (RFC 6749 section 3.3)');

@@ -37,7 +37,7 @@ export interface DecisionRecord {
 /** Names come from callers: long ones are cut, so that a line stays a line. */
 const MAX_NAME = 256;
 const MAX_TARGETS = 16;
-const TOKEN = /eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)*/g;
+const TOKEN = /\beyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)*/g;
 
 /** Always the same members in the same order, undefined where nothing is known: cheap to make and to serialise. */
 export function decisionRecord({ outcome, reason, answer, facts, read }: Verdict): DecisionRecord {

@@ -13,7 +13,7 @@ import { startEmployeeDirectory } from '../reference/employee-directory.ts';
 import { startEnterpriseLedger } from '../reference/enterprise-ledger.ts';
 import { freePort } from '../reference/free-port.ts';
 import { type EnvoyOptions, startEnvoy, startSidecar } from '../reference/gateway.ts';
-import type { RequestRecord } from '../reference/guarded-server.ts';
+import type { BackendOptions, RequestRecord, RunningBackend } from '../reference/guarded-server.ts';
 import { startKeycloak } from './keycloak.ts';
 
 type Tree = Record<string, any>;
@@ -24,6 +24,8 @@ export type KeycloakDeploymentOptions = {
   /** Where Keycloak is unpacked. */
   readonly home: string;
   readonly say?: (line: string) => void;
+  /** Another server in place of the employee directory. */
+  readonly startDirectory?: (options: BackendOptions) => Promise<RunningBackend>;
   readonly adjustSidecar?: (config: Tree) => void;
   readonly adjustEnvoy?: EnvoyOptions['adjust'];
 };
@@ -34,7 +36,7 @@ const CONFIG_FILE = fileURLToPath(new URL('mcp-ext-authz.yaml', import.meta.url)
 const ACTOR = 'ai-identity-gateway';
 
 export async function startKeycloakDeployment(options: KeycloakDeploymentOptions) {
-  const { dir, home, say = () => {} } = options;
+  const { dir, home, say = () => {}, startDirectory = startEmployeeDirectory } = options;
   const keycloakDir = join(dir, 'keycloak');
   await mkdir(keycloakDir, { recursive: true, mode: 0o700 });
   const binary = await bringEnvoy(say);
@@ -61,7 +63,7 @@ export async function startKeycloakDeployment(options: KeycloakDeploymentOptions
     };
     const ledger = await startEnterpriseLedger(backend);
     stops.push(ledger.stop);
-    const directory = await startEmployeeDirectory(backend);
+    const directory = await startDirectory(backend);
     stops.push(directory.stop);
 
     const mintKeyFile = join(dir, 'mint-key.pem');

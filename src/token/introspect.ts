@@ -55,6 +55,8 @@ export function createIntrospection(options: IntrospectionOptions): Introspect {
     const seconds = Math.floor(now() / 1000);
     const claims: JsonObject = { ...answer, iss: answer.iss ?? rules.issuer, iat: answer.iat ?? seconds };
     if (claims.iss !== rules.issuer) return deny({ reason: 'token_issuer_unknown' });
+    // A server may answer for refresh tokens too (RFC 7662 section 2.1); they have another type, or none.
+    if (String(answer.token_type).toLowerCase() !== 'bearer') return deny({ reason: 'token_type_wrong' });
     if (!Number.isSafeInteger(claims.exp)) return deny({ reason: 'token_claims_invalid', cause: 'claim exp' });
     if ((claims.exp as number) + rules.clockToleranceSeconds <= seconds) return deny({ reason: 'token_expired' });
     return admit(claims, rules, now());

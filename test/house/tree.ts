@@ -1,6 +1,6 @@
 /** The files of the repository, as tests of the house look at them: what is committed, and what is about to be. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,16 +14,15 @@ export const files: readonly string[] = list().filter((file) => !BINARY.test(fil
 
 function list(): string[] {
   try {
-    const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const;
+    const options: ExecFileSyncOptionsWithStringEncoding = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
     return execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], options)
       .split('\n')
       .filter(Boolean)
       .sort();
   } catch {
     // Not a clone, such as an unpacked archive.
-    return globSync('**/*', { cwd: root, exclude: (name) => SKIPPED.test(name), withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name).slice(root.length))
+    return globSync('**/*', { cwd: root, exclude: (name) => SKIPPED.test(name) })
+      .filter((name) => statSync(join(root, name)).isFile())
       .sort();
   }
 }

@@ -17,7 +17,7 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   exchange_timeout: 'authorization-server-failures.test.ts',
   exchange_invalid: 'authorization-server-failures.test.ts',
   overloaded: 'authorization-server-failures.test.ts',
-  deadline_exceeded: 'sidecar-failures.test.ts',
+  deadline_exceeded: 'envoy-configuration.test.ts',
   mint_failed: 'unit tests: needs a key that cannot sign',
   internal_error: 'unit tests: needs a bug',
   introspection_unavailable: 'not built yet',

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { freePort } from '../../examples/reference/free-port.ts';
-import { ask } from '../support/ask.ts';
+import { ask, lineOf } from '../support/ask.ts';
 import { PATHS } from '../support/cases.ts';
 import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
 import { configDump } from '../support/envoy-admin.ts';
@@ -149,10 +149,14 @@ describe('a mistake in the configuration', () => {
     });
   }
 
-  test('the timeout leaves no time: nothing passes', async () => {
+  test('the timeout leaves no time: nothing passes, and the log says why', async () => {
     const seen = deployment.requests.length;
-    const { status } = await ask(through('the timeout leaves no time'), { token, tool: 'listEmployees' });
-    assert.equal(status, 503);
+    const reply = await ask(through('the timeout leaves no time'), { token, tool: 'listEmployees' });
+    assert.equal(reply.status, 503);
     assert.equal(deployment.requests.length, seen);
+    // Whether the answer is ours or Envoy's own is a race that nobody needs to win.
+    assert.ok(reply.reason === 'deadline_exceeded' || reply.body === '', reply.body);
+    const line = await lineOf(deployment, reply);
+    assert.deepEqual([line.decision, line.reason, line.delegation_token_id], ['error', 'deadline_exceeded', undefined]);
   });
 });

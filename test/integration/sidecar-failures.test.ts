@@ -54,9 +54,9 @@ for (const transport of ['tcp', 'unix'] as const) {
       }
       await waitUntil('it answers again', async () => (await ask(deployment, { token, tool: 'listEmployees' })).status === 200, 2000);
       assert.equal(deployment.requests.length, seen + 1, 'a request that had been given up was let through afterwards');
+      // What it answers when it wakes up is recorded too; Envoy no longer listens.
       const lines = (await deployment.decisions.all()).slice(before);
       const late = lines.filter((line) => line.late === true);
-      assert.ok(late.every(({ reason }) => reason !== 'allowed'), JSON.stringify(late));
       assert.equal((await deployment.metrics()).value('mcp_ext_authz_late_answers_total'), late.length);
     });
 

@@ -23,7 +23,7 @@ export const limits = {
   regexProgram: 10_000,
   /** instructions times characters of text, for one search */
   regexWork: 16_000_000,
-  /** wall-clock milliseconds for all searches of one call */
+  /** milliseconds of processor time for all searches of one call */
   regexMs: 250,
 } as const;
 

@@ -116,7 +116,15 @@ suite('surrogates come in pairs', () => {
     test(`${pair} is taken`, () => assert.equal(read(`{"a":"x${pair}x"}`).text.length > 0, true));
 
   const lone = ['\\ud800', '\\udbff', '\\udc00', '\\udfff', '\\uDfFf', '\\ud83dx', '\\ud83d\\u0041', '\\ud83d\\ud83d\\ude00'];
-  const placed = ['\\ude00\\ud83d', '\\ud83d\\ude00\\ude00', '\\ud83d\\n', '\\ud83d\\\\ude00', '\\ud83d\\ude0', '\\ud83d\\'];
+  const placed = [
+    '\\ude00\\ud83d',
+    '\\ude00\\ude01',
+    '\\ud83d\\ude00\\ude00',
+    '\\ud83d\\n',
+    '\\ud83d\\\\ude00',
+    '\\ud83d\\ude0',
+    '\\ud83d\\',
+  ];
   for (const half of [...lone, ...placed]) {
     test(`${half} is refused, as value and as key`, () => {
       refuse(`"${half}"`, 'json_invalid');

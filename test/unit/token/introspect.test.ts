@@ -52,6 +52,7 @@ const active = (claims: object = {}) => ({
   status: 200,
   body: JSON.stringify({
     active: true,
+    token_type: 'Bearer',
     sub: 'alice',
     client_id: 'claude-code',
     aud: 'https://gateway.example/mcp',
@@ -89,6 +90,9 @@ describe('token introspection (RFC 7662)', () => {
     ['an answer that is no JSON', () => ({ status: 200, body: '<html>' }), 'introspection_unavailable'],
     ['an error', () => ({ status: 500, body: '{"active":true}' }), 'introspection_unavailable'],
     ['another issuer', () => active({ iss: 'https://evil.example' }), 'token_issuer_unknown'],
+    ['a refresh token', () => active({ token_type: 'Refresh' }), 'token_type_wrong'],
+    ['a token of which no type is told', () => active({ token_type: undefined }), 'token_type_wrong'],
+    ['a token bound by its type', () => active({ token_type: 'DPoP' }), 'token_type_wrong'],
     ['no expiry', () => active({ exp: undefined }), 'token_claims_invalid'],
     ['an expiry that has passed', () => active({ exp: NOW - 60 }), 'token_expired'],
     ['a life that is too long', () => active({ exp: NOW + 7200 }), 'token_lifetime_excessive'],

@@ -7,7 +7,11 @@ import { claims, denial, ISSUER, type Json, NOW, RESOURCE, value } from './token
 const principal = (changes: Json = {}) => toPrincipal(claims(changes));
 
 test('everything that policy may ask of a caller', () => {
-  const given = claims({ act: { sub: 'agent', iss: 'https://other.example', extra: 1, act: { sub: 'planner' } } });
+  const given = claims({
+    act: { sub: 'agent', iss: 'https://other.example', extra: 1, act: { sub: 'planner' } },
+    azp: 'x',
+    roles: ['a'],
+  });
   assert.deepEqual(value(toPrincipal(given)), {
     issuer: ISSUER,
     subject: 'alice',
@@ -15,7 +19,7 @@ test('everything that policy may ask of a caller', () => {
     scopes: ['ledger:read'],
     audience: [RESOURCE],
     actor: [{ sub: 'agent', iss: 'https://other.example' }, { sub: 'planner' }],
-    claims: given,
+    claims: { iat: NOW - 10, azp: 'x', roles: ['a'] },
     expiresAt: NOW + 290,
     tokenId: 'token-1',
     binding: null,

@@ -1,10 +1,10 @@
 /** Issuers, keys and tokens under our hands, so that any token can be made and time is a number. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { createLocalJWKSet, errors } from 'jose';
+import { createLocalJWKSet } from 'jose';
 import type { Reason } from '../../../src/reasons.ts';
 import type { Result } from '../../../src/result.ts';
-import type { KeySet } from '../../../src/token/jwks.ts';
+import { type KeySet, KeysUnavailable } from '../../../src/token/jwks.ts';
 import type { IssuerRules } from '../../../src/token/verify.ts';
 import type { Denial } from '../../../src/verdict.ts';
 
@@ -52,7 +52,7 @@ export function fixedKeys(jwks: { keys: Json[] } = JWKS): KeySet {
 
 /** A key set that must not be asked. */
 export const noKeys: KeySet = {
-  keyFor: () => Promise.reject(new errors.JOSEError('no key should have been looked for')),
+  keyFor: () => Promise.reject(new KeysUnavailable('no key should have been looked for')),
   held: () => null,
   warm: async () => {},
 };

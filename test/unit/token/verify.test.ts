@@ -46,7 +46,7 @@ suite('a token in order', () => {
     const jwt = await new SignJWT(claims())
       .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid: 'EdDSA' })
       .sign(PAIRS.EdDSA.privateKey);
-    assert.deepEqual(value(await verify(jwt)).claims, claims());
+    assert.equal(value(await verify(jwt)).tokenId, 'token-1');
   });
 
   test('with every spelling of its type', async () => {
@@ -81,6 +81,7 @@ suite('the encoding', () => {
     'a character that is none': `${head}.${body}.${signature.slice(0, -1)}é`,
     'a NUL': `${good}\0`,
     'more than 8192 characters': token({ claims: { padding: 'x'.repeat(8192) } }),
+    'a signature without end': `${head}.${body}.${'A'.repeat(8192)}`,
     'JSON serialization': text({ protected: head, payload: body, signature }),
   };
   for (const [what, jwt] of Object.entries(cases)) test(what, () => refuseUnread(jwt, 'token_malformed'));
@@ -380,7 +381,7 @@ suite('claims', () => {
 
   test('a token that is bound to a key is no bearer token', async () => {
     for (const cnf of [{ jkt: 'x' }, { 'x5t#S256': 'x' }, {}, null, 'x', false])
-      await refuseUnread(token({ claims: { cnf } }), 'token_bound');
+      await refuse(token({ claims: { cnf } }), 'token_bound');
   });
 
   test('with the values that are asked of them', async () => {
