@@ -19,7 +19,7 @@ import { buildLive, type Live, type Observers } from './ports.ts';
 import { type Readiness, serveAdmin } from './telemetry/admin.ts';
 import { createDecisionLog, type DecisionLog } from './telemetry/decision-log.ts';
 import type { Log } from './telemetry/log.ts';
-import { createMetrics, type Metrics, recordVerdict } from './telemetry/metrics.ts';
+import { createMetrics, createVerdictCounts, type Metrics } from './telemetry/metrics.ts';
 import { describeCause } from './telemetry/redact.ts';
 import type { Denial } from './verdict.ts';
 import { VERSION } from './version.ts';
@@ -65,6 +65,7 @@ async function closeAll(opened: Opened): Promise<void> {
 
 async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   const metrics = createMetrics(VERSION);
+  const counts = createVerdictCounts(metrics);
   const observers = { metrics, log };
   let live = await activate(config, observers, null);
   opened.push(() => live.close());
@@ -104,7 +105,10 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     listen: config.admin.listen,
     register: metrics.register,
     readiness: () => readiness(live, draining, decisionLog.isFull()),
-    collect: () => collect(metrics, live),
+    collect: () => {
+      counts.flush();
+      collect(metrics, live);
+    },
   });
   opened.push(admin.close);
   const wellKnown = config.wellKnown && (await serveWellKnown(config.wellKnown.listen, () => live));
@@ -122,10 +126,10 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
       try {
         decisionLog.write(verdict, record, elapsedMs, late);
       } catch (cause) {
-        recordVerdict(metrics, refuse(verdict.facts.http, { reason: 'internal_error', cause }), record, elapsedMs, late);
+        counts.add(refuse(verdict.facts.http, { reason: 'internal_error', cause }), record, elapsedMs, late);
         throw cause;
       }
-      recordVerdict(metrics, verdict, record, elapsedMs, late);
+      counts.add(verdict, record, elapsedMs, late);
     },
     onFailure: (cause) => log('error', 'a Check was refused without a verdict', { cause: describeCause(cause) }),
     onInFlight: (count) => metrics.inFlight.set(count),

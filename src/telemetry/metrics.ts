@@ -75,6 +75,34 @@ export function createMetrics(version: string) {
   return metrics;
 }
 
+/** What `recordVerdict` counts, kept until somebody looks or a while has passed: in a row it costs a third. */
+export interface VerdictCounts {
+  readonly add: (...observed: Observed) => void;
+  /** Counts what was added so far. */
+  readonly flush: () => void;
+}
+
+type Observed = [verdict: Verdict, record: DecisionRecord, elapsedMs: number, late: boolean];
+
+const FLUSH_MS = 20;
+
+export function createVerdictCounts(metrics: Metrics): VerdictCounts {
+  let waiting: Observed[] = [];
+
+  function flush(): void {
+    const observed = waiting;
+    waiting = [];
+    for (const one of observed) recordVerdict(metrics, ...one);
+  }
+
+  function add(...observed: Observed): void {
+    if (waiting.length === 0) setTimeout(flush, FLUSH_MS);
+    waiting.push(observed);
+  }
+
+  return { add, flush };
+}
+
 /** Counts one verdict; called once for each Check. */
 export function recordVerdict(
   metrics: Metrics,

@@ -17,6 +17,7 @@ import { check, denied, newFacts, type Verdict } from '../../src/check.ts';
 import { parseConfig } from '../../src/config.ts';
 import { toHttpFacts } from '../../src/ext-authz/request.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
+import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { CheckRequest } from '../../src/gen/envoy/service/auth/v3/CheckRequest.ts';
 import { noFacts } from '../../src/http.ts';
 import { buildLive } from '../../src/ports.ts';
@@ -102,7 +103,7 @@ export async function createMemoryWorld() {
     const verdict = await decide(checkRequest);
     const record = decisionRecord(verdict);
     const lines = [JSON.parse(decisionLine(verdict, record, 0, false, {}))];
-    const outcome = actOn(toCheckResponse(verdict, record), request);
+    const outcome = actOn(encodeCheckResponse(toCheckResponse(verdict, record)), request);
     if (outcome.kind === 'answered') return { answer: outcome, lines, seen: [] };
     const { responseHeaders, headers } = outcome;
     const answer = { ...NO_ANSWER, headers: new Map(responseHeaders.map(([name, value]) => [name, [value]])) };

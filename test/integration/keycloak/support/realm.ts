@@ -36,7 +36,10 @@ export function administer({ origin, admin }: Pick<Keycloak, 'origin' | 'admin'>
     const after = structuredClone(before);
     change(after);
     await rest('PUT', `/clients/${before.id}`, after);
-    return () => rest('PUT', `/clients/${before.id}`, before);
+    // What is left out stays as it is; what is empty goes.
+    const added = Object.keys(after.attributes).filter((name) => !Object.hasOwn(before.attributes, name));
+    const attributes = { ...before.attributes, ...Object.fromEntries(added.map((name) => [name, ''])) };
+    return () => rest('PUT', `/clients/${before.id}`, { ...before, attributes });
   }
 
   /** Takes a protocol mapper of its own from a client; gives the way back. */
