@@ -25,7 +25,11 @@ export async function generate(outDir: string): Promise<void> {
 export async function filesBelow(dir: string): Promise<Map<string, string>> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return new Map(await Promise.all(files.sort().map(async (file): Promise<[string, string]> => [file.slice(dir.length + 1), await readFile(file, 'utf8')])));
+  return new Map(
+    await Promise.all(
+      files.sort().map(async (file): Promise<[string, string]> => [file.slice(dir.length + 1), await readFile(file, 'utf8')]),
+    ),
+  );
 }
 
 if (import.meta.main) {

@@ -12,7 +12,12 @@ const parts: [what: string, command: string, args: string[]][] = [
   [
     'Tests: unit, vectors, fuzz, policies, docs, and integration through a real Envoy',
     process.execPath,
-    ['--test', '--test-concurrency=2', '--test-timeout=300000', ...(process.argv.length > 2 ? process.argv.slice(2) : ['test/**/*.test.ts'])],
+    [
+      '--test',
+      '--test-concurrency=2',
+      '--test-timeout=300000',
+      ...(process.argv.length > 2 ? process.argv.slice(2) : ['test/**/*.test.ts']),
+    ],
   ],
 ];
 

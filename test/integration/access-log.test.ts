@@ -31,13 +31,23 @@ before(async () => {
   replies.allowedMachine = await ask(deployment, { token: agent, tool: 'listEmployees' });
   replies.list = await ask(deployment, { token: agent });
   replies.role = await ask(deployment, { to: 'ledger', token: bob, tool: 'getCustomerPII', arguments: { customerId: 'CUS-1' } });
-  replies.scope = await ask(deployment, { to: 'ledger', token: aliceLow, tool: 'getCustomerPII', arguments: { customerId: 'CUS-1' } });
+  replies.scope = await ask(deployment, {
+    to: 'ledger',
+    token: aliceLow,
+    tool: 'getCustomerPII',
+    arguments: { customerId: 'CUS-1' },
+  });
   replies.anonymous = await ask(deployment, { to: 'ledger' });
   replies.wrongAudience = await ask(deployment, { to: 'ledger', token: agent });
   replies.otherIssuer = await ask(deployment, { to: 'ledger', token: deployment.testIssuer.token(ledgerUrl) });
   replies.metadata = await get(deployment, `/.well-known/oauth-protected-resource${LEDGER}`);
   replies.unknown = await get(deployment, '/somewhere/else');
-  replies.resource = await ask(deployment, { to: 'ledger', token: alice, method: 'resources/read', params: { uri: 'ledger://policies/retention' } });
+  replies.resource = await ask(deployment, {
+    to: 'ledger',
+    token: alice,
+    method: 'resources/read',
+    params: { uri: 'ledger://policies/retention' },
+  });
   // Envoy by itself: an unknown host, an oversized body.
   await ask(deployment, { host: 'evil.example' });
   await ask(deployment, { token: agent, params: { x: 'a'.repeat(300_000) } });
@@ -50,8 +60,10 @@ before(async () => {
 });
 after(() => deployment.stop());
 
-const decisionOf = ({ requestId }: Reply) => decisions.find(({ request_id }) => request_id === requestId) ?? assert.fail(requestId);
-const accessOf = ({ requestId }: Reply) => accessLog.find(({ authz }) => authz?.request_id === requestId) ?? assert.fail(requestId);
+const decisionOf = ({ requestId }: Reply) =>
+  decisions.find(({ request_id }) => request_id === requestId) ?? assert.fail(requestId);
+const accessOf = ({ requestId }: Reply) =>
+  accessLog.find(({ authz }) => authz?.request_id === requestId) ?? assert.fail(requestId);
 
 test('every Check has one line in each log, and both tell the same', () => {
   assert.equal(decisions.length, Object.keys(replies).length);
@@ -91,11 +103,20 @@ test('an allow carries who, what, and with which token', () => {
 test('a refusal carries as much as was learnt', () => {
   const { authz, details } = accessOf(replies.role!);
   assert.equal(details, 'ext_authz_denied');
-  assert.deepEqual([authz.decision, authz.reason, authz.subject, authz.tool, authz.status], ['deny', 'role_missing', 'bob', 'getCustomerPII', 200]);
+  assert.deepEqual(
+    [authz.decision, authz.reason, authz.subject, authz.tool, authz.status],
+    ['deny', 'role_missing', 'bob', 'getCustomerPII', 200],
+  );
   assert.equal(authz.decision_id, replies.role?.json.error.data.decision_id);
   const anonymous = accessOf(replies.anonymous!).authz;
-  assert.deepEqual([anonymous.reason, anonymous.status, anonymous.subject, anonymous.backend], ['token_missing', 401, undefined, 'enterprise-ledger']);
-  assert.deepEqual([accessOf(replies.scope!).authz.reason, accessOf(replies.otherIssuer!).authz.reason], ['insufficient_scope', 'exchange_refused']);
+  assert.deepEqual(
+    [anonymous.reason, anonymous.status, anonymous.subject, anonymous.backend],
+    ['token_missing', 401, undefined, 'enterprise-ledger'],
+  );
+  assert.deepEqual(
+    [accessOf(replies.scope!).authz.reason, accessOf(replies.otherIssuer!).authz.reason],
+    ['insufficient_scope', 'exchange_refused'],
+  );
 });
 
 test('what Envoy answers by itself has no decision', () => {
@@ -123,5 +144,6 @@ test("Envoy's counts are ours", () => {
   assert.equal(count('ok'), allowed);
   // A document of ours is a denied response to Envoy, whatever its status.
   assert.equal(count('denied'), decisions.length - allowed);
-  for (const name of ['error', 'disabled', 'failure_mode_allowed', 'invalid', 'ignored_dynamic_metadata']) assert.equal(count(name), 0, name);
+  for (const name of ['error', 'disabled', 'failure_mode_allowed', 'invalid', 'ignored_dynamic_metadata'])
+    assert.equal(count(name), 0, name);
 });

@@ -78,13 +78,19 @@ test('more at once than may be under way: the rest is refused quickly, none is l
   try {
     const started = performance.now();
     const replies = await Promise.all(
-      Array.from({ length: 40 }, async () => ({ ...(await ask(deployment, { to: 'ledger', token, tool: 'listAccounts' })), at: performance.now() - started })),
+      Array.from({ length: 40 }, async () => ({
+        ...(await ask(deployment, { to: 'ledger', token, tool: 'listAccounts' })),
+        at: performance.now() - started,
+      })),
     );
     const busy = replies.filter(({ reason }) => reason === 'overloaded');
     const lines = await Promise.all(replies.map((reply) => lineOf(deployment, reply)));
     assert.equal(lines.filter(({ reason }) => reason === 'allowed').length, MAX_IN_FLIGHT);
     assert.equal(busy.length, 40 - MAX_IN_FLIGHT);
-    assert.ok(busy.every(({ status, at, headers }) => status === 503 && at < 450 && headers.has('retry-after')), 'they did not wait');
+    assert.ok(
+      busy.every(({ status, at, headers }) => status === 503 && at < 450 && headers.has('retry-after')),
+      'they did not wait',
+    );
   } finally {
     server.setTokenDelay(0);
   }
@@ -96,9 +102,16 @@ test('new keys: a token signed with one is good after one fetch, the old ones st
   await new Promise((resolve) => setTimeout(resolve, COOLDOWN_MS));
   const before = await fetches('ok');
   const rotated = createCallers(server);
-  const fresh = await Promise.all([rotated('alice', deployment.directoryUrl), rotated('carol', deployment.directoryUrl), rotated('agent', deployment.directoryUrl)]);
+  const fresh = await Promise.all([
+    rotated('alice', deployment.directoryUrl),
+    rotated('carol', deployment.directoryUrl),
+    rotated('agent', deployment.directoryUrl),
+  ]);
   const replies = await Promise.all([...fresh, ...fresh, old].map((token) => ask(deployment, { token, tool: 'listEmployees' })));
-  assert.deepEqual(replies.map(({ status }) => status), Array(7).fill(200));
+  assert.deepEqual(
+    replies.map(({ status }) => status),
+    Array(7).fill(200),
+  );
   assert.equal(await fetches('ok'), before + 1);
   tokenOf = rotated;
 });
@@ -154,7 +167,10 @@ test('down: what is known is still verified, what needs it is refused in less th
   assert.deepEqual([reply.status, reply.reason, deployment.requests.length], [503, 'exchange_unavailable', seen]);
   assert.equal((await ask(deployment, { to: 'ledger', token: bob, tool: 'getCustomerPII' })).reason, 'role_missing');
   assert.equal((await ask(deployment, { token: directoryToken, tool: 'listEmployees' })).status, 200);
-  const strange = await ask(deployment, { to: 'ledger', token: deployment.testIssuer.token(deployment.ledgerUrl, { claims: { iss: issuer } }) });
+  const strange = await ask(deployment, {
+    to: 'ledger',
+    token: deployment.testIssuer.token(deployment.ledgerUrl, { claims: { iss: issuer } }),
+  });
   assert.deepEqual([strange.status, strange.reason], [401, 'token_key_unknown']);
   const ready = await fetch(`${deployment.sidecar.ready.admin}/readyz`);
   assert.equal(ready.status, 200, 'it stays ready on the keys that it has');

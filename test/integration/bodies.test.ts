@@ -112,7 +112,10 @@ for (const name of Object.keys(LISTENERS) as ListenerName[]) {
           const seen = deployment.requests.length;
           const { status } = await send(wires.get(name) as Wire, body);
           assert.equal(status, 200, `${size} bytes`);
-          assert.deepEqual(deployment.requests.slice(seen).map((one) => one.body), [body.toString()]);
+          assert.deepEqual(
+            deployment.requests.slice(seen).map((one) => one.body),
+            [body.toString()],
+          );
         }
       });
 
@@ -125,7 +128,11 @@ for (const name of Object.keys(LISTENERS) as ListenerName[]) {
             assert.ok(status === 413 || status === null, `${size} bytes: ${status}`);
             assert.equal(deployment.requests.length, seen, `${size} bytes: the backend saw something`);
             const reasons = (await deployment.decisions.all()).slice(lines).map(({ reason }) => reason);
-            assert.deepEqual(reasons.filter((reason) => reason !== 'body_incomplete'), [], `${size} bytes`);
+            assert.deepEqual(
+              reasons.filter((reason) => reason !== 'body_incomplete'),
+              [],
+              `${size} bytes`,
+            );
           }
         }
       });
@@ -178,5 +185,8 @@ test('a body in single bytes is one body', async () => {
   } finally {
     socket.destroy();
   }
-  assert.deepEqual(deployment.requests.slice(seen).map((one) => one.body), [body.toString()]);
+  assert.deepEqual(
+    deployment.requests.slice(seen).map((one) => one.body),
+    [body.toString()],
+  );
 });

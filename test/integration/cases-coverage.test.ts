@@ -20,8 +20,8 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   deadline_exceeded: 'envoy-configuration.test.ts',
   mint_failed: 'unit tests: needs a key that cannot sign',
   internal_error: 'unit tests: needs a bug',
-  introspection_unavailable: 'not built yet',
-  token_inactive: 'not built yet',
+  introspection_unavailable: 'introspection.test.ts',
+  token_inactive: 'introspection.test.ts',
 };
 
 /** Classes of the threat model that no single request shows. */
@@ -37,17 +37,25 @@ test('every reason comes about in a case, or is tried elsewhere', () => {
   const covered = new Set(cases.flatMap((one) => [one.expect, one.envoy, one.h1, one.h2].map((expected) => expected?.reason)));
   const missing = (Object.keys(REASONS) as Reason[]).filter((reason) => !covered.has(reason) && ELSEWHERE[reason] === undefined);
   assert.deepEqual(missing, []);
-  assert.deepEqual(Object.keys(ELSEWHERE).filter((reason) => covered.has(reason as Reason)), []);
+  assert.deepEqual(
+    Object.keys(ELSEWHERE).filter((reason) => covered.has(reason as Reason)),
+    [],
+  );
 });
 
 test('every reason that a case expects is one', () => {
   const expected = cases.flatMap((one) => [one.expect?.reason, one.envoy?.reason]).filter((reason) => reason !== undefined);
-  assert.deepEqual(expected.filter((reason) => !Object.hasOwn(REASONS, reason)), []);
+  assert.deepEqual(
+    expected.filter((reason) => !Object.hasOwn(REASONS, reason)),
+    [],
+  );
 });
 
 test('every method is read where it exists, and refused where it does not', () => {
   const seen = new Set(cases.map(({ request, expect }) => `${methodOf(request)} ${expect?.reason === 'method_unknown'}`));
-  const alwaysThere = new Set([...METHODS].filter(([, { since, until }]) => since === REVISIONS[0] && until === null).map(([name]) => name));
+  const alwaysThere = new Set(
+    [...METHODS].filter(([, { since, until }]) => since === REVISIONS[0] && until === null).map(([name]) => name),
+  );
   for (const method of METHODS.keys()) {
     assert.ok(seen.has(`${method} false`), `${method} is never read`);
     if (!alwaysThere.has(method)) assert.ok(seen.has(`${method} true`), `${method} is never refused as unknown`);
@@ -56,12 +64,17 @@ test('every method is read where it exists, and refused where it does not', () =
 
 test('every revision is spoken', () => {
   const spoken = new Set(cases.map(({ expect }) => expect?.log?.protocol_revision));
-  assert.deepEqual(REVISIONS.filter((revision) => !spoken.has(revision)), []);
+  assert.deepEqual(
+    REVISIONS.filter((revision) => !spoken.has(revision)),
+    [],
+  );
 });
 
 test('every class of attack has its cases', () => {
   const classes = new Set(cases.map((one) => one.class));
-  const missing = Array.from({ length: 18 }, (_, index) => index + 1).filter((one) => !classes.has(one) && !CLASSES_ELSEWHERE.has(one));
+  const missing = Array.from({ length: 18 }, (_, index) => index + 1).filter(
+    (one) => !classes.has(one) && !CLASSES_ELSEWHERE.has(one),
+  );
   assert.deepEqual(missing, []);
 });
 

@@ -58,7 +58,9 @@ function send(request: Concrete, protocol: Protocol): Promise<WireAnswer> {
 /** The next line of the log must be this request's: one too many is told of the request before it. */
 async function nextLine({ headers }: WireAnswer) {
   const id = headers.get('x-request-id')?.[0];
-  const line = await deployment.decisions.waitFor('the line of this request', ({ request_id }) => request_id === id, { from: checks });
+  const line = await deployment.decisions.waitFor('the line of this request', ({ request_id }) => request_id === id, {
+    from: checks,
+  });
   const index = (await deployment.decisions.all()).indexOf(line);
   const skipped = index - checks;
   checks = index + 1;

@@ -86,7 +86,10 @@ for (const { name, connect, ...revisions } of CLIENTS) {
     test('connects to the ledger, lists its tools and calls one', async () => {
       const client = await open(connect, 'alice', deployment.ledgerUrl);
       assert.equal(client.revision(), revisions.ledger);
-      assert.deepEqual(await client.listTools(), enterpriseLedgerTools.map((tool) => tool.name));
+      assert.deepEqual(
+        await client.listTools(),
+        enterpriseLedgerTools.map((tool) => tool.name),
+      );
       const { structuredContent } = await client.callTool('getBalance', { accountId: 'ACC-2001' });
       assert.deepEqual(structuredContent, { result: { accountId: 'ACC-2001', balance: 986020, currency: 'USD' } });
       await client.close();
@@ -95,7 +98,10 @@ for (const { name, connect, ...revisions } of CLIENTS) {
     test('connects to the directory, lists its tools and calls one', async () => {
       const client = await open(connect, 'agent', deployment.directoryUrl);
       assert.equal(client.revision(), revisions.directory);
-      assert.deepEqual(await client.listTools(), employeeDirectoryTools.map((tool) => tool.name));
+      assert.deepEqual(
+        await client.listTools(),
+        employeeDirectoryTools.map((tool) => tool.name),
+      );
       assert.match(JSON.stringify(await client.callTool('getManager', { employeeId: 'E-021' })), /Rahul/);
       await client.close();
     });
@@ -149,7 +155,11 @@ describe('step-up: the client obtains the scopes that the challenge names and go
   test('SDK v1', async () => {
     const scopes: string[] = [];
     const provider = createBrowserProvider(user(), scopes, false);
-    const newTransport = () => new StreamableHTTPClientTransport(connectable(deployment.ledgerUrl), { authProvider: provider as never, fetch: deployment.fetch });
+    const newTransport = () =>
+      new StreamableHTTPClientTransport(connectable(deployment.ledgerUrl), {
+        authProvider: provider as never,
+        fetch: deployment.fetch,
+      });
     const first = newTransport();
     assert.ok((await rejection(new Client({ name: 'test', version: '1' }).connect(first as never))) instanceof UnauthorizedError);
     await first.finishAuth(provider.lastCode());
@@ -157,7 +167,10 @@ describe('step-up: the client obtains the scopes that the challenge names and go
     const transport = newTransport();
     const client = new Client({ name: 'test', version: '1' });
     await client.connect(transport as never);
-    assert.ok((await rejection(client.callTool({ name: 'getCustomerPII', arguments: { customerId: 'CUS-1' } }))) instanceof UnauthorizedError);
+    assert.ok(
+      (await rejection(client.callTool({ name: 'getCustomerPII', arguments: { customerId: 'CUS-1' } }))) instanceof
+        UnauthorizedError,
+    );
     await transport.finishAuth(provider.lastCode());
     const { structuredContent } = (await client.callTool({ name: 'getCustomerPII', arguments: { customerId: 'CUS-1' } })) as any;
     assert.equal(structuredContent.result.name, 'Greta Lindqvist');
@@ -168,7 +181,11 @@ describe('step-up: the client obtains the scopes that the challenge names and go
   test('SDK v2', async () => {
     const scopes: string[] = [];
     const provider = createBrowserProvider(user(), scopes);
-    const newTransport = () => new v2.StreamableHTTPClientTransport(connectable(deployment.ledgerUrl), { authProvider: provider as never, fetch: deployment.fetch });
+    const newTransport = () =>
+      new v2.StreamableHTTPClientTransport(connectable(deployment.ledgerUrl), {
+        authProvider: provider as never,
+        fetch: deployment.fetch,
+      });
     const newClient = () => new v2.Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'legacy' } });
     const first = newTransport();
     assert.ok((await rejection(newClient().connect(first))) instanceof v2.UnauthorizedError);

@@ -41,13 +41,19 @@ after(async () => {
 let text = '';
 async function drain(): Promise<void> {
   for (;;) {
-    const { buffer, bytesRead } = await pipe.read(Buffer.alloc(65_536), 0, 65_536, null).catch(() => ({ buffer: Buffer.alloc(0), bytesRead: 0 }));
+    const { buffer, bytesRead } = await pipe
+      .read(Buffer.alloc(65_536), 0, 65_536, null)
+      .catch(() => ({ buffer: Buffer.alloc(0), bytesRead: 0 }));
     if (bytesRead === 0) return;
     text += buffer.toString('utf8', 0, bytesRead);
   }
 }
 
-const lines = () => text.split('\n').slice(0, -1).map((line) => JSON.parse(line));
+const lines = () =>
+  text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
 
 test('full: refused; with room again: answered; and nothing was let through without a line', async () => {
   const replies: Reply[] = [];
@@ -75,7 +81,13 @@ test('full: refused; with room again: answered; and nothing was let through with
     return replies.filter(({ status }) => status === 200).every(({ requestId }) => recorded.has(requestId));
   });
   const tokens = new Set(lines().map(({ delegation_token_id }) => delegation_token_id));
-  assert.ok(deployment.requests.every(({ delegation }) => tokens.has(delegation?.jti)), 'the backend saw what no line tells of');
+  assert.ok(
+    deployment.requests.every(({ delegation }) => tokens.has(delegation?.jti)),
+    'the backend saw what no line tells of',
+  );
   const metrics = await deployment.metrics();
-  assert.ok(metrics.value('mcp_ext_authz_decision_log_lines_total', { outcome: 'lost' }) >= 20, 'what was refused unrecorded is counted');
+  assert.ok(
+    metrics.value('mcp_ext_authz_decision_log_lines_total', { outcome: 'lost' }) >= 20,
+    'what was refused unrecorded is counted',
+  );
 });

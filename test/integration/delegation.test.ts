@@ -110,7 +110,10 @@ for (const way of WAYS) {
         await ask(deployment, { token, tool: 'listEmployees', headers: FORGED, over });
         const { headers, delegation, verified } = lastSeen();
         assert.equal(verified, true);
-        assert.deepEqual(FORGED.map(([name]) => headers[name.toLowerCase()]).filter((value) => value !== undefined), []);
+        assert.deepEqual(
+          FORGED.map(([name]) => headers[name.toLowerCase()]).filter((value) => value !== undefined),
+          [],
+        );
         const [, payload = ''] = token.split('.');
         assert.ok(!JSON.stringify(headers).includes(payload), 'the token of the client reached the backend');
         assert.equal(delegation?.iss, issuer);
@@ -200,14 +203,27 @@ async function ownToken(deployment: TestDeployment, way: 'exchange' | 'mint', re
   if (way === 'mint') {
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const iat = Math.floor(Date.now() / 1000);
-    const claims = { iss: mintIssuer, sub: 'alice', act: ACTOR, aud: LEDGER_AUDIENCE, scope: 'enterprise-ledger:listAccounts', iat, exp: iat + 5, jti: 'x', client_id: 'claude-code' };
+    const claims = {
+      iss: mintIssuer,
+      sub: 'alice',
+      act: ACTOR,
+      aud: LEDGER_AUDIENCE,
+      scope: 'enterprise-ledger:listAccounts',
+      iat,
+      exp: iat + 5,
+      jti: 'x',
+      client_id: 'claude-code',
+    };
     const content = `${encode({ alg: 'EdDSA', typ: 'at+jwt', kid: 'mint-1' })}.${encode(claims)}`;
     return `${content}.${sign(null, Buffer.from(content), createPrivateKey(await readFile(mintKeyFile))).toString('base64url')}`;
   }
   const key = await importPKCS8(await readFile(gatewayKeyFile, 'utf8'), 'ES256');
   const http = { [oauth.allowInsecureRequests]: true };
   const issuer = new URL(deployment.authorizationServer.issuer);
-  const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...http }));
+  const server = await oauth.processDiscoveryResponse(
+    issuer,
+    await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...http }),
+  );
   const response = await oauth.genericTokenEndpointRequest(
     server,
     { client_id: 'ai-identity-gateway' },

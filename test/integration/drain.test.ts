@@ -111,11 +111,21 @@ test('one sidecar alone: what is under way when it is told to stop is answered a
   const log = followLines(second.decisionLogFile);
   const before = (await log.all()).length;
   const underWay = Array.from({ length: 5 }, () => ask(deployment, { to: 'ledger', token, tool: 'listAccounts' }));
-  await waitUntil('they are under way', async () => (await deployment.metrics(second.ready.admin)).value('mcp_ext_authz_in_flight_checks') === 5);
+  await waitUntil(
+    'they are under way',
+    async () => (await deployment.metrics(second.ready.admin)).value('mcp_ext_authz_in_flight_checks') === 5,
+  );
   assert.equal(await terminate(second), 0);
   const replies = await Promise.all(underWay);
-  assert.deepEqual([...new Set(replies.map(({ reason, status }) => `${status} ${reason}`))], ['400 undefined'], 'the backend answers: no session');
+  assert.deepEqual(
+    [...new Set(replies.map(({ reason, status }) => `${status} ${reason}`))],
+    ['400 undefined'],
+    'the backend answers: no session',
+  );
   const lines = (await log.all()).slice(before);
-  assert.deepEqual(lines.map(({ reason }) => reason), Array(5).fill('allowed'));
+  assert.deepEqual(
+    lines.map(({ reason }) => reason),
+    Array(5).fill('allowed'),
+  );
   assert.equal((await ask(deployment, { token })).status, 503, 'nobody is left');
 });

@@ -49,7 +49,8 @@ before(async () => {
   deployment = await startTestDeployment({
     delegation: 'mint',
     adjustEnvoy: (config) => {
-      for (const [index, name] of names.entries()) addListener(config, `mistake_${index}`, ports[index] as number, MISTAKES[name]!);
+      for (const [index, name] of names.entries())
+        addListener(config, `mistake_${index}`, ports[index] as number, MISTAKES[name]!);
     },
   });
   for (const [index, name] of names.entries()) wires.set(name, openWire(ports[index] as number, deployment.certificates.caPem));
@@ -132,7 +133,13 @@ describe('a mistake in the configuration', () => {
     const mistaken = through('encode_raw_headers is off');
     assert.equal((await ask(mistaken, { token, tool: 'listEmployees' })).status, 200);
     const seen = deployment.requests.length;
-    const twice = await ask(mistaken, { token, headers: [['mcp-protocol-version', '2025-11-25'], ['mcp-protocol-version', '2025-06-18']] });
+    const twice = await ask(mistaken, {
+      token,
+      headers: [
+        ['mcp-protocol-version', '2025-11-25'],
+        ['mcp-protocol-version', '2025-06-18'],
+      ],
+    });
     const tokens = await ask(mistaken, { token, headers: [['authorization', 'Bearer a.b.c']] });
     assert.deepEqual([twice.reason, tokens.reason], ['protocol_version_unsupported', 'token_malformed']);
     assert.equal(deployment.requests.length, seen);

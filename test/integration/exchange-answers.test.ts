@@ -46,7 +46,9 @@ function delegationToken(spec: TokenSpec = {}): string {
 }
 
 function honest(changes: Readonly<Record<string, unknown>> = {}): TokenAnswer {
-  return { body: { access_token: delegationToken(), issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: 5, ...changes } };
+  return {
+    body: { access_token: delegationToken(), issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: 5, ...changes },
+  };
 }
 
 function answerWith(answer: TokenAnswer): void {
@@ -122,7 +124,10 @@ describe('a token that was not asked for', () => {
     'without a scope': [{ claims: { scope: null } }, 'scope: narrower than asked'],
     'without an actor': [{ claims: { act: null } }, 'act'],
     'with another actor': [{ claims: { act: { sub: 'somebody-else' } } }, 'act'],
-    'with a chain that nobody brought': [{ claims: { act: { sub: 'ai-identity-gateway', act: { sub: 'stranger' } } } }, 'act.act'],
+    'with a chain that nobody brought': [
+      { claims: { act: { sub: 'ai-identity-gateway', act: { sub: 'stranger' } } } },
+      'act.act',
+    ],
     'that lives a second too long': [{ claims: { exp: 'now+6' } }, /exp: lives too long|token_lifetime_excessive/],
     'that lives for an hour': [{ claims: { exp: 'now+3600' } }, /lives too long|token_lifetime_excessive/],
     'that has expired': [{ claims: { iat: 'now-30', exp: 'now-25' } }, 'token_expired'],
@@ -219,7 +224,10 @@ describe('a refusal', () => {
 describe('an answer that does not come', () => {
   test('a redirect is not followed', async () => {
     let visits = 0;
-    const elsewhere = await listenOnLoopback(createServer((_request, response) => void (visits++, response.end())), 0);
+    const elsewhere = await listenOnLoopback(
+      createServer((_request, response) => void (visits++, response.end())),
+      0,
+    );
     try {
       for (const status of [301, 302, 303, 307, 308]) {
         answerWith({ status, headers: { location: `http://127.0.0.1:${elsewhere.port}/token` } });

@@ -53,7 +53,13 @@ test(`${MINTED} calls by ${CALLERS} callers, minted`, async () => {
     const tool = TOOLS[number % TOOLS.length]!;
     const marker = `call-${number}`;
     const over = number % 8 === 0 ? 'http1' : 'http2';
-    const { reason, json, status } = await ask(deployment, { token: tokens[at]!, tool, id: marker, arguments: { employeeId: 'E-010', query: sub }, over });
+    const { reason, json, status } = await ask(deployment, {
+      token: tokens[at]!,
+      tool,
+      id: marker,
+      arguments: { employeeId: 'E-010', query: sub },
+      over,
+    });
     const refusal = tenant !== 'acme' ? 'tenant_mismatch' : scope !== 'directory:read' ? 'insufficient_scope' : undefined;
     if (reason !== refusal || json?.id !== marker) wrong.push([marker, sub, over, status, reason, json?.id]);
     if (refusal === undefined) expected.set(marker, { sub, clientId, tool });
@@ -96,6 +102,8 @@ test('every call has one line, under the name of its caller', async () => {
   const lines = await deployment.decisions.waitForCount(MINTED + EXCHANGED);
   assert.equal(lines.length, MINTED + EXCHANGED);
   assert.equal(new Set(lines.map(({ decision_id }) => decision_id)).size, lines.length);
-  const perDelegation = new Map(lines.filter(({ reason }) => reason === 'allowed').map((line) => [line.delegation_token_id, line.subject]));
+  const perDelegation = new Map(
+    lines.filter(({ reason }) => reason === 'allowed').map((line) => [line.delegation_token_id, line.subject]),
+  );
   for (const { delegation } of deployment.requests) assert.equal(perDelegation.get(delegation?.jti), delegation?.sub);
 });

@@ -66,7 +66,9 @@ test('the histograms hold as many observations as there were Checks', () => {
 });
 
 test('delegations are counted by way, backend and outcome', () => {
-  const counted = metrics.series('mcp_ext_authz_delegations_total').map(({ labels, value }) => [labels.mode, labels.backend, labels.outcome, value]);
+  const counted = metrics
+    .series('mcp_ext_authz_delegations_total')
+    .map(({ labels, value }) => [labels.mode, labels.backend, labels.outcome, value]);
   assert.deepEqual(counted.sort(), [
     ['exchange', 'enterprise-ledger', 'ok', 3],
     ['exchange', 'enterprise-ledger', 'refused', 1],
@@ -88,20 +90,35 @@ test('the log, the bundle and the build are there', () => {
   assert.equal(metrics.value('mcp_ext_authz_decision_log_lines_total', { outcome: 'written' }), 13);
   assert.equal(metrics.sum('mcp_ext_authz_decision_log_lines_total', { outcome: 'lost' }), 0);
   assert.equal(metrics.value('mcp_ext_authz_bundle_loads_total', { outcome: 'activated' }), 1);
-  assert.deepEqual(metrics.series('mcp_ext_authz_bundle_info').map(({ value }) => value), [1]);
-  assert.deepEqual(metrics.series('mcp_ext_authz_build_info').map(({ value }) => value), [1]);
+  assert.deepEqual(
+    metrics.series('mcp_ext_authz_bundle_info').map(({ value }) => value),
+    [1],
+  );
+  assert.deepEqual(
+    metrics.series('mcp_ext_authz_build_info').map(({ value }) => value),
+    [1],
+  );
 });
 
 test('names that callers make up do not make series', async () => {
   const token = await deployment.tokenOf('alice', deployment.ledgerUrl);
-  const count = async () => (await deployment.metrics()).text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+  const count = async () =>
+    (await deployment.metrics()).text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
   const before = await count();
   for (let number = 0; number < 100; number++) {
     await ask(deployment, { to: 'ledger', token, tool: `tool-${number}` });
     await ask(deployment, { to: 'ledger', token, method: `method/${number}` });
     await get(deployment, `/path/${number}`, { headers: [['user-agent', `agent-${number}`]] });
   }
-  await lineOf(deployment, await ask(deployment, { to: 'ledger', token: deployment.testIssuer.token(deployment.ledgerUrl, { claims: { sub: 'somebody-new', iss: 'https://made.up.example' } }) }));
+  await lineOf(
+    deployment,
+    await ask(deployment, {
+      to: 'ledger',
+      token: deployment.testIssuer.token(deployment.ledgerUrl, {
+        claims: { sub: 'somebody-new', iss: 'https://made.up.example' },
+      }),
+    }),
+  );
   // One more series for a reason that had not come about before.
   assert.ok((await count()) - before <= 2, `${(await count()) - before} new series`);
 });
@@ -115,7 +132,10 @@ function complaints(): string[] {
 }
 
 test('promtool finds nothing wrong with the metrics that are ours', { skip: noPromtool }, () => {
-  assert.deepEqual(complaints().filter((line) => line.includes('mcp_ext_authz')), []);
+  assert.deepEqual(
+    complaints().filter((line) => line.includes('mcp_ext_authz')),
+    [],
+  );
 });
 
 const DEFAULTS = 'src/telemetry/metrics.ts: three of the default metrics of prom-client are gauges called _total';
@@ -126,7 +146,10 @@ test('promtool finds nothing wrong at all', { skip: noPromtool, todo: DEFAULTS }
 test('the admin listener serves what it should and nothing else', async () => {
   const { admin } = deployment.sidecar.ready;
   const statusOf = async (path: string, method = 'GET') => (await fetch(admin + path, { method })).status;
-  assert.deepEqual(await Promise.all(['/metrics', '/livez', '/readyz', '/', '/config', '/debug/pprof'].map((path) => statusOf(path))), [200, 200, 200, 404, 404, 404]);
+  assert.deepEqual(
+    await Promise.all(['/metrics', '/livez', '/readyz', '/', '/config', '/debug/pprof'].map((path) => statusOf(path))),
+    [200, 200, 200, 404, 404, 404],
+  );
   assert.equal(await statusOf('/metrics', 'POST'), 405);
   const ready = (await (await fetch(`${admin}/readyz`)).json()) as any;
   assert.deepEqual([ready.ready, ready.draining, ready.keys[issuer]], [true, false, 1]);

@@ -43,7 +43,10 @@ describe('at the tunnel', () => {
       const { status, json } = await get(deployment, metadataPath(LEDGER), arrival);
       assert.deepEqual([status, json.resource], [200, TUNNEL + LEDGER]);
       const refused = await ask(deployment, { to: 'ledger', ...arrival });
-      assert.match(refused.headers.get('www-authenticate')?.[0] ?? '', new RegExp(`resource_metadata="${TUNNEL}${metadataPath(LEDGER)}"`));
+      assert.match(
+        refused.headers.get('www-authenticate')?.[0] ?? '',
+        new RegExp(`resource_metadata="${TUNNEL}${metadataPath(LEDGER)}"`),
+      );
     });
   }
 
@@ -51,7 +54,10 @@ describe('at the tunnel', () => {
   test('its name last in a list of X-Forwarded-Host: the nearest proxy counts', { todo: JOINED }, async () => {
     for (const headers of [
       [['x-forwarded-host', 'inner.example, ledger.tunnel.example']],
-      [['x-forwarded-host', 'inner.example'], ['x-forwarded-host', 'ledger.tunnel.example']],
+      [
+        ['x-forwarded-host', 'inner.example'],
+        ['x-forwarded-host', 'ledger.tunnel.example'],
+      ],
     ] as HeaderLine[][]) {
       assert.equal((await get(deployment, metadataPath(LEDGER), { headers })).json.resource, TUNNEL + LEDGER);
     }
@@ -67,7 +73,10 @@ describe('at the tunnel', () => {
     const headers: HeaderLine[] = [['x-forwarded-host', 'short.tunnel.example']];
     assert.equal((await get(deployment, metadataPath('/mcp'), { headers })).json.resource, SHORT);
     const refused = await ask(deployment, { to: 'ledger', headers });
-    assert.match(refused.headers.get('www-authenticate')?.[0] ?? '', /resource_metadata="https:\/\/short\.tunnel\.example\/\.well-known\/oauth-protected-resource\/mcp"/);
+    assert.match(
+      refused.headers.get('www-authenticate')?.[0] ?? '',
+      /resource_metadata="https:\/\/short\.tunnel\.example\/\.well-known\/oauth-protected-resource\/mcp"/,
+    );
   });
 });
 
@@ -82,7 +91,10 @@ describe('inside', () => {
     for (const headers of [
       [['x-forwarded-host', 'evil.example']],
       [['x-forwarded-host', 'ledger.tunnel.example.evil.example']],
-      [['x-forwarded-host', 'ledger.tunnel.example'], ['x-forwarded-host', 'evil.example']],
+      [
+        ['x-forwarded-host', 'ledger.tunnel.example'],
+        ['x-forwarded-host', 'evil.example'],
+      ],
       [['forwarded', 'host=evil.example']],
     ] as HeaderLine[][]) {
       const { json, body } = await get(deployment, metadataPath(LEDGER), { headers });

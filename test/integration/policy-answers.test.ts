@@ -14,7 +14,12 @@ import { ask, lineOf, type Reply } from '../support/ask.ts';
 import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
 
 const YES = { allow: true, reason: 'allowed' };
-const TOKEN = { ...YES, audience: 'https://employee-directory.internal/mcp', scope: 'employee-directory:listEmployees', ttl_seconds: 5 };
+const TOKEN = {
+  ...YES,
+  audience: 'https://employee-directory.internal/mcp',
+  scope: 'employee-directory:listEmployees',
+  ttl_seconds: 5,
+};
 
 /** What the inbound policy says, by tool; what is not here is undefined. */
 const INBOUND: Record<string, unknown> = {
@@ -60,7 +65,10 @@ const OUTBOUND: Record<string, unknown> = {
   'a header in capitals': { ...TOKEN, headers: { 'X-Tenant': 'acme' } },
   'a header of two lines': { ...TOKEN, headers: { 'x-tenant': 'acme\r\nx-evil: 1' } },
   'a header that is a number': { ...TOKEN, headers: { 'x-tenant': 1 } },
-  'seventeen headers': { ...TOKEN, headers: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`x-number-${index}`, 'x'])) },
+  'seventeen headers': {
+    ...TOKEN,
+    headers: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`x-number-${index}`, 'x'])),
+  },
   'outbound: one member too many': { ...TOKEN, token: 'x' },
   'outbound: allow as a string': { ...TOKEN, allow: 'true' },
   'outbound: true': true,
@@ -107,7 +115,12 @@ async function buildBundle(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'mcp-ext-authz-policy-'));
   const refusals = REFUSALS.map((reason) => [
     `refused: ${reason}`,
-    { allow: false, reason, message: `Because of ${reason}.`, ...(reason === 'insufficient_scope' ? { required_scopes: ['one:scope', 'two:scope'] } : {}) },
+    {
+      allow: false,
+      reason,
+      message: `Because of ${reason}.`,
+      ...(reason === 'insufficient_scope' ? { required_scopes: ['one:scope', 'two:scope'] } : {}),
+    },
   ]);
   const refusedLater = { allow: false, reason: 'limit_exceeded', message: 'Enough for today.' };
   await mkdir(join(dir, 'policy'));
@@ -115,10 +128,24 @@ async function buildBundle(): Promise<string> {
   await writeFile(join(dir, 'policy/outbound.rego'), OUTBOUND_REGO);
   await writeFile(
     join(dir, 'policy/data.json'),
-    JSON.stringify({ inbound: { ...INBOUND, ...Object.fromEntries(refusals) }, outbound: { ...OUTBOUND, ...GOOD, 'refused later': refusedLater } }),
+    JSON.stringify({
+      inbound: { ...INBOUND, ...Object.fromEntries(refusals) },
+      outbound: { ...OUTBOUND, ...GOOD, 'refused later': refusedLater },
+    }),
   );
   const entrypoints = ['mcp/inbound/decision', 'mcp/outbound/decision'].flatMap((path) => ['-e', path]);
-  const args = ['build', '-t', 'wasm', ...entrypoints, '--revision', 'answers', '-o', join(dir, 'bundle.tar.gz'), '-b', join(dir, 'policy')];
+  const args = [
+    'build',
+    '-t',
+    'wasm',
+    ...entrypoints,
+    '--revision',
+    'answers',
+    '-o',
+    join(dir, 'bundle.tar.gz'),
+    '-b',
+    join(dir, 'policy'),
+  ];
   const { status, stderr } = spawnSync(opa as string, args, { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   return dir;
@@ -193,7 +220,10 @@ describe('what a policy can answer', { skip }, () => {
 
   test('several scopes', async () => {
     await call('several scopes');
-    assert.equal(deployment.requests.at(-1)?.delegation?.scope, 'employee-directory:listEmployees employee-directory:getEmployee');
+    assert.equal(
+      deployment.requests.at(-1)?.delegation?.scope,
+      'employee-directory:listEmployees employee-directory:getEmployee',
+    );
   });
 
   test('headers of its own, in place of those of the client', async () => {

@@ -57,7 +57,10 @@ test('a new bundle is in force after SIGHUP, and what it says counts', async () 
   const allowed = await call();
   assert.deepEqual([allowed.reason, (await lineOf(deployment, allowed)).bundles.policy.revision], [undefined, 'second']);
   const metrics = await deployment.metrics();
-  assert.deepEqual(metrics.series('mcp_ext_authz_bundle_info').map(({ labels }) => labels.revision), ['second']);
+  assert.deepEqual(
+    metrics.series('mcp_ext_authz_bundle_info').map(({ labels }) => labels.revision),
+    ['second'],
+  );
   await putInForce(await changedBundle(withRevision('third')));
   assert.equal((await call()).reason, 'role_missing');
 });
@@ -66,7 +69,7 @@ describe('a bundle that cannot be used is refused, and the one before stays', ()
   const damaged: Record<string, (members: Members) => Buffer | Promise<Buffer>> = {
     'half of it': async (members) => (await packBundle(members)).subarray(0, 20_000),
     'not gzip': () => Buffer.from('policy, honestly'),
-    'nothing': () => Buffer.alloc(0),
+    nothing: () => Buffer.alloc(0),
     'one flipped bit': async (members) => {
       const bundle = await packBundle(members);
       bundle[30_000] = (bundle[30_000] as number) ^ 0x10;
@@ -74,11 +77,13 @@ describe('a bundle that cannot be used is refused, and the one before stays', ()
     },
     'no policy': (members) => (members.delete('/policy.wasm'), packBundle(members)),
     'a policy that is no WebAssembly': (members) => packBundle(members.set('/policy.wasm', Buffer.from('package mcp.inbound'))),
-    'a policy that is half there': (members) => packBundle(members.set('/policy.wasm', members.get('/policy.wasm')!.subarray(0, 5000))),
+    'a policy that is half there': (members) =>
+      packBundle(members.set('/policy.wasm', members.get('/policy.wasm')!.subarray(0, 5000))),
     'no revision': (members) => (changeJson(members, '/.manifest', (manifest) => delete manifest.revision), packBundle(members)),
     'a revision with a line break': (members) => (withRevision('evil\nrevision')(members), packBundle(members)),
     'data that is a list': (members) => packBundle(members.set('/data.json', Buffer.from('[]'))),
-    'data with a key twice': (members) => packBundle(members.set('/data.json', Buffer.from('{"permissions":{},"permissions":{}}'))),
+    'data with a key twice': (members) =>
+      packBundle(members.set('/data.json', Buffer.from('{"permissions":{},"permissions":{}}'))),
     'a delta bundle': (members) => packBundle(members.set('/patch.json', Buffer.from('{"data":[]}'))),
     'a name that climbs': (members) => packBundle(members.set('../../etc/cron.d/x', Buffer.from('x'))),
   };
@@ -132,7 +137,9 @@ for (const { way, to, tool, todo } of STORMS) {
     let done = false;
     const load = (async () => {
       while (!done) {
-        replies.push(ask(deployment, { to, token: caller, tool }).then(({ reason, status }) => (reason === undefined ? null : status)));
+        replies.push(
+          ask(deployment, { to, token: caller, tool }).then(({ reason, status }) => (reason === undefined ? null : status)),
+        );
         await delay(4);
       }
     })();
@@ -141,7 +148,11 @@ for (const { way, to, tool, todo } of STORMS) {
     await load;
     const refused = (await Promise.all(replies)).filter((status) => status !== null);
     const lines = (await deployment.decisions.waitForCount(before + replies.length)).slice(before);
-    assert.deepEqual([...new Set(lines.map(({ reason }) => reason))], ['allowed'], `${refused.length} of ${replies.length} were refused`);
+    assert.deepEqual(
+      [...new Set(lines.map(({ reason }) => reason))],
+      ['allowed'],
+      `${refused.length} of ${replies.length} were refused`,
+    );
     const seen = new Set(lines.map(({ bundles }) => bundles.policy.revision));
     assert.ok([...seen].filter((revision) => revisions.includes(revision)).length > 10, `${[...seen]}`);
   });

@@ -30,7 +30,9 @@ for (const transport of ['tcp', 'unix'] as const) {
         delegation: 'mint',
         adjustEnvoy: (config) => {
           const { http_filters: filters } = config.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
-          filters.find(({ name }: { name: string }) => name === 'envoy.filters.http.ext_authz').typed_config.grpc_service.timeout = `${TIMEOUT_MS / 1000}s`;
+          filters.find(
+            ({ name }: { name: string }) => name === 'envoy.filters.http.ext_authz',
+          ).typed_config.grpc_service.timeout = `${TIMEOUT_MS / 1000}s`;
         },
       });
       token = await deployment.tokenOf('alice', deployment.directoryUrl);
@@ -46,13 +48,23 @@ for (const transport of ['tcp', 'unix'] as const) {
       try {
         const replies = await Promise.all([ask(deployment, { token, tool: 'listEmployees' }), ask(deployment, { token: null })]);
         const elapsed = performance.now() - started;
-        assert.deepEqual(replies.map(({ status, body }) => [status, body]), [[503, ''], [503, '']]);
+        assert.deepEqual(
+          replies.map(({ status, body }) => [status, body]),
+          [
+            [503, ''],
+            [503, ''],
+          ],
+        );
         assert.ok(elapsed >= TIMEOUT_MS - 50 && elapsed < TIMEOUT_MS + 1000, `${elapsed} ms`);
         assert.equal(deployment.requests.length, seen);
       } finally {
         deployment.sidecar.child.kill('SIGCONT');
       }
-      await waitUntil('it answers again', async () => (await ask(deployment, { token, tool: 'listEmployees' })).status === 200, 2000);
+      await waitUntil(
+        'it answers again',
+        async () => (await ask(deployment, { token, tool: 'listEmployees' })).status === 200,
+        2000,
+      );
       assert.equal(deployment.requests.length, seen + 1, 'a request that had been given up was let through afterwards');
       // What it answers when it wakes up is recorded too; Envoy no longer listens.
       const lines = (await deployment.decisions.all()).slice(before);
@@ -67,7 +79,11 @@ for (const transport of ['tcp', 'unix'] as const) {
       const refused = deployment.requests.length;
       const started = performance.now();
       for (let round = 0; round < 20; round++) {
-        const { status, body } = await ask(deployment, { token, tool: 'listEmployees', over: round % 2 === 0 ? 'http1' : 'http2' });
+        const { status, body } = await ask(deployment, {
+          token,
+          tool: 'listEmployees',
+          over: round % 2 === 0 ? 'http1' : 'http2',
+        });
         assert.deepEqual([status, body], [503, '']);
       }
       assert.ok(performance.now() - started < 20 * TIMEOUT_MS, 'it answers without waiting for the timeout');
@@ -81,7 +97,11 @@ for (const transport of ['tcp', 'unix'] as const) {
       if (transport === 'unix') await rm(deployment.sidecar.ready.target.slice('unix://'.length), { force: true });
       await deployment.restartSidecar();
       const back = performance.now();
-      await waitUntil('Envoy finds it again', async () => (await ask(deployment, { token, tool: 'listEmployees' })).status === 200, 8000);
+      await waitUntil(
+        'Envoy finds it again',
+        async () => (await ask(deployment, { token, tool: 'listEmployees' })).status === 200,
+        8000,
+      );
       assert.ok(performance.now() - back < 7000, `${performance.now() - back} ms after it was ready`);
       const reply = await ask(deployment, { token, tool: 'listEmployees' });
       assert.equal((await lineOf(deployment, reply)).reason, 'allowed');
@@ -112,7 +132,8 @@ describe('a sidecar that cannot start well', () => {
         config.failureModeAllow = true;
         config.resources[0].publicUrls = ['http://gateway.example/mcp'];
       }),
-      (error: Error) => /failureModeAllow: there is no such setting/.test(error.message) && /resources\[0\]\.publicUrls\[0\]/.test(error.message),
+      (error: Error) =>
+        /failureModeAllow: there is no such setting/.test(error.message) && /resources\[0\]\.publicUrls\[0\]/.test(error.message),
     );
   });
 

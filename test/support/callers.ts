@@ -1,5 +1,5 @@
 /** The people and the agent of the reference deployment, with tokens from its real authorization server; each is asked for once. */
-import { agentCoreRedirectUri, type AuthorizationServer } from '../../examples/reference/authorization-server.ts';
+import { type AuthorizationServer, agentCoreRedirectUri } from '../../examples/reference/authorization-server.ts';
 import { clientCredentials, signIn } from '../../examples/reference/sign-in.ts';
 
 export const CALLERS = ['alice', 'bob', 'carol', 'agent', 'alice-through-agent'] as const;
@@ -16,7 +16,8 @@ export function createCallers(server: AuthorizationServer): TokenOf {
   async function obtain(caller: Caller, resource: string, scope?: string): Promise<string> {
     const { issuer, agentCoreSecret: clientSecret, passwords } = server;
     const agent = { issuer, clientId: 'bedrock-agentcore', clientSecret, resource };
-    if (caller === 'agent') return (await clientCredentials({ ...agent, scope: scope ?? 'ledger:read directory:read' })).access_token;
+    if (caller === 'agent')
+      return (await clientCredentials({ ...agent, scope: scope ?? 'ledger:read directory:read' })).access_token;
     const user = (username: string) => ({ username, password: passwords[username] ?? '', scope: scope ?? ALL_SCOPES });
     const answer =
       caller === 'alice-through-agent'

@@ -105,7 +105,9 @@ const FOLDER = fileURLToPath(new URL('../cases', import.meta.url));
 /** Every case file; throws where one does not fit the schema, or a name is there twice. */
 export function loadCases(): CaseFile[] {
   const read = (file: string) => JSON.parse(readFileSync(file, 'utf8'));
-  const validate = new Ajv({ strict: true, strictRequired: false, strictTypes: false, allErrors: true }).compile(read(join(FOLDER, 'schema.json')));
+  const validate = new Ajv({ strict: true, strictRequired: false, strictTypes: false, allErrors: true }).compile(
+    read(join(FOLDER, 'schema.json')),
+  );
   return globSync(join(FOLDER, '*.json'))
     .filter((file) => basename(file) !== 'schema.json')
     .sort()
@@ -270,7 +272,9 @@ function headersOf(spec: RequestSpec, message: Message | null, token: string | n
   const chosen = fill(spec.headers ?? {}, { token: token ?? '' }) as NonNullable<RequestSpec['headers']>;
   const given = new Set(Object.keys(chosen).map((name) => name.toLowerCase()));
   const kept = Object.entries(defaults).filter(([name]) => !given.has(name));
-  return [...kept, ...Object.entries(chosen)].flatMap(([name, value]) => [value ?? []].flat().map((one): HeaderLine => [name, one]));
+  return [...kept, ...Object.entries(chosen)].flatMap(([name, value]) =>
+    [value ?? []].flat().map((one): HeaderLine => [name, one]),
+  );
 }
 
 function modernHeaders({ method = '', params = {} }: Message): Record<string, string> {

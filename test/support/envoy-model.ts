@@ -84,7 +84,12 @@ function joined(lines: readonly HeaderLine[]): HeaderLine[] {
 
 export type Outcome =
   | { readonly kind: 'forwarded'; readonly headers: readonly HeaderLine[]; readonly responseHeaders: readonly HeaderLine[] }
-  | { readonly kind: 'answered'; readonly status: number; readonly headers: ReadonlyMap<string, string[]>; readonly body: string };
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly headers: ReadonlyMap<string, string[]>;
+      readonly body: string;
+    };
 
 /** What Envoy does: headers are set, every one in place of those of the same name, and removed after that. */
 export function actOn(answer: Buffer, request: Downstream): Outcome {
@@ -108,6 +113,7 @@ export function actOn(answer: Buffer, request: Downstream): Outcome {
   assert.ok(response.denied_response, 'a refusal without its arm: Envoy would answer 403 by itself');
   const { status, headers = [], body = '' } = response.denied_response;
   const answered = new Map<string, string[]>();
-  for (const { header } of headers) answered.set(header?.key ?? '', [...(answered.get(header?.key ?? '') ?? []), header?.value ?? '']);
+  for (const { header } of headers)
+    answered.set(header?.key ?? '', [...(answered.get(header?.key ?? '') ?? []), header?.value ?? '']);
   return { kind: 'answered', status: Number(status?.code ?? 403), headers: answered, body };
 }

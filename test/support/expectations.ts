@@ -106,7 +106,11 @@ function verifyErrorBody(wanted: Expectation, line: Line, body: string): void {
   assert.equal(error.data.reason, wanted.reason);
   assert.equal(error.data.decision_id, line.decision_id);
   assert.match(error.message, /^[^"]{10,512}$/);
-  assert.deepEqual(Object.keys(rest).filter((name) => name !== 'id'), [], body);
+  assert.deepEqual(
+    Object.keys(rest).filter((name) => name !== 'id'),
+    [],
+    body,
+  );
   if (wanted.id !== undefined) {
     const raw = /^\{"jsonrpc":"2\.0",(?:"id":(.*?),)?"error":/s.exec(body)?.[1];
     assert.equal(raw ?? null, wanted.id, body);
@@ -124,7 +128,10 @@ function verifyChallenge({ reason, status }: Expectation, { headers }: WireAnswe
   }
   assert.equal(challenges.length, 1);
   const [challenge = ''] = challenges;
-  assert.match(challenge, /^Bearer (error="[a-z_]+", )?(scope="[^"]+", )?resource_metadata="https:\/\/[^"]+"(, error_description="[^"\\=]+")?$/);
+  assert.match(
+    challenge,
+    /^Bearer (error="[a-z_]+", )?(scope="[^"]+", )?resource_metadata="https:\/\/[^"]+"(, error_description="[^"\\=]+")?$/,
+  );
   assert.equal(/error="([a-z_]+)"/.exec(challenge)?.[1] ?? null, oauth);
 }
 

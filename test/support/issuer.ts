@@ -58,20 +58,34 @@ export async function startTestIssuer(port = 0) {
   } as const;
   const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   const jwks = {
-    keys: Object.entries(keys).map(([kid, { alg, publicKey }]) => ({ ...publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' })),
+    keys: Object.entries(keys).map(([kid, { alg, publicKey }]) => ({
+      ...publicKey.export({ format: 'jwk' }),
+      kid,
+      alg,
+      use: 'sig',
+    })),
   };
   let fetches = 0;
   let answerToken: (parameters: URLSearchParams) => TokenAnswer = () => ({ status: 400, body: { error: 'unauthorized_client' } });
-  const metadata = () => ({ issuer, jwks_uri: `${issuer}/jwks`, token_endpoint: `${issuer}/token`, response_types_supported: [] });
+  let answerIntrospection: (parameters: URLSearchParams) => TokenAnswer = () => ({ body: { active: false } });
+  const metadata = () => ({
+    issuer,
+    jwks_uri: `${issuer}/jwks`,
+    token_endpoint: `${issuer}/token`,
+    introspection_endpoint: `${issuer}/introspect`,
+    response_types_supported: [],
+  });
   const server = createServer((request, response) => {
-    const sendJson = (value: unknown) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    const sendJson = (value: unknown) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     if (request.url === '/jwks') {
       fetches += 1;
       sendJson(jwks);
     } else if (request.url === '/.well-known/oauth-authorization-server') sendJson(metadata());
-    else if (request.url === '/token' && request.method === 'POST') {
+    else if (request.method === 'POST' && (request.url === '/token' || request.url === '/introspect')) {
+      const answer = request.url === '/token' ? answerToken : answerIntrospection;
       readForm(request).then(
-        (form) => sendAnswer(response, answerToken(form)),
+        (form) => sendAnswer(response, answer(form)),
         () => response.destroy(),
       );
     } else response.writeHead(404).end();
@@ -112,6 +126,10 @@ export async function startTestIssuer(port = 0) {
     /** Makes it an authorization server that exchanges tokens, honestly or not. */
     answerTokenRequests: (answer: typeof answerToken) => {
       answerToken = answer;
+    },
+    /** Makes it an authorization server that is asked about tokens. */
+    answerIntrospectionRequests: (answer: typeof answerIntrospection) => {
+      answerIntrospection = answer;
     },
     stop: listening.stop,
   };

@@ -1,6 +1,5 @@
 /** Further listeners beside the one of envoy/envoy.yaml: the same but for one thing, to see what becomes of it. */
 
-
 type Tree = Record<string, any>;
 
 /** The parts of a listener that tests take apart. */
@@ -28,4 +27,3 @@ export function partsOf(listener: Tree): ListenerParts {
   const extAuthz = filters.find(({ name }) => name === 'envoy.filters.http.ext_authz')?.typed_config as Tree;
   return { manager, filters, extAuthz, routes: manager.route_config.virtual_hosts[0].routes };
 }
-

@@ -21,7 +21,11 @@ export async function reconfigure(deployment: TestDeployment, change: (config: T
 }
 
 /** SIGHUP, and the outcome that was expected of it. */
-export async function reload({ sidecar, metrics }: TestDeployment, outcome: 'applied' | 'refused', timeoutMs = 10_000): Promise<void> {
+export async function reload(
+  { sidecar, metrics }: TestDeployment,
+  outcome: 'applied' | 'refused',
+  timeoutMs = 10_000,
+): Promise<void> {
   const count = async () => (await metrics()).value('mcp_ext_authz_config_reloads_total', { outcome });
   const before = await count();
   sidecar.child.kill('SIGHUP');

@@ -2,7 +2,7 @@
  * HTTP as bytes, over TLS to the Envoy of a deployment: HTTP/1.1 from hand-written lines, HTTP/2 from header lists. No
  * client library in between tidies up what a case gets wrong on purpose.
  */
-import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 
 export type HeaderLine = readonly [name: string, value: string];

@@ -137,7 +137,7 @@ function frontDoor(): void {
 
     test('a token ends on the second', async () => {
       const short = world.realm.changeClient('claude-code', ({ attributes }) => {
-        attributes['access.token.lifespan'] = '3';
+        attributes['access.token.lifespan'] = '5';
       });
       await during(short, async () => {
         const exact = world.reconfigure(({ issuers }) => {

@@ -316,7 +316,7 @@ suite('which keys verify tokens', () => {
     ['RSA of 1024 bits behind zeros', { ...weak, n: behindZeros(weak.n) }],
     ['RSA with the exponent 3', rsa(2048, 3)],
     ['RSA with the exponent 1', { ...rs256, e: 'AQ' }],
-    ['RSA with an even exponent', { ...rs256, e: 'AQAA' }],
+    ['RSA with an even exponent', { ...rs256, e: 'AQAC' }],
     ['RSA with an exponent behind zeros', { ...rs256, e: behindZeros('Aw') }],
     ['RSA without an exponent', { kty: 'RSA', n: rs256.n }],
     ['RSA without a modulus', { kty: 'RSA', e: 'AQAB' }],
