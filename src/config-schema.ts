@@ -65,28 +65,28 @@ const server = z.strictObject({
   drainMs: milliseconds(8000, 'After that: how long calls under way may take.'),
 });
 
+const method = <M extends string>(name: M) => z.literal(name).describe('How the gateway shows who it is (RFC 6749, RFC 7523).');
+
 const clientAuthentication = z
   .discriminatedUnion('method', [
-    z.strictObject({ method: z.literal('client_secret_basic'), secret }),
-    z.strictObject({ method: z.literal('client_secret_post'), secret }),
+    z.strictObject({ method: method('client_secret_basic'), secret }),
+    z.strictObject({ method: method('client_secret_post'), secret }),
     z.strictObject({
-      method: z.literal('private_key_jwt'),
+      method: method('private_key_jwt'),
       keyFile: z.string().describe('PEM private key (PKCS #8).'),
-      kid: z.string().optional(),
+      kid: z.string().optional().describe('`kid` of the assertion, where the server tells keys apart by it.'),
     }),
   ])
-  .describe('How the gateway authenticates at the token endpoint.');
+  .describe('How the gateway authenticates there.');
+
+const tokenTypes = z.array(z.string().toLowerCase()).min(1).default(['at+jwt']);
 
 const issuer = z.strictObject({
   issuer: url.describe('Exactly the `iss` of its tokens. Its metadata is found by RFC 8414 or OpenID Connect Discovery.'),
   jwksUri: url.optional().describe('Where its keys are, in place of discovery.'),
-  tokenTypes: z
-    .array(z.string().toLowerCase())
-    .min(1)
-    .default(['at+jwt'])
-    .describe(
-      'Accepted `typ` headers, without `application/`. Keycloak writes `jwt`: then say in `claims` what an access token carries.',
-    ),
+  tokenTypes: tokenTypes.describe(
+    'Accepted `typ` headers, without `application/`. Keycloak writes `jwt`: then say in `claims` what an access token carries.',
+  ),
   algorithms: z
     .array(z.enum(['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']))
     .min(1)
@@ -97,7 +97,7 @@ const issuer = z.strictObject({
     .default([])
     .describe('Audiences accepted from this issuer at every resource, such as its own URL in client-credentials tokens.'),
   introspection: z
-    .strictObject({ clientId: z.string().min(1), clientAuthentication })
+    .strictObject({ clientId: z.string().min(1).describe('The gateway as a client of the issuer.'), clientAuthentication })
     .optional()
     .describe('For an issuer whose access tokens are not JWTs: ask it about them (RFC 7662). One issuer at most.'),
   clients: z.array(z.string().min(1)).optional().describe('Clients that may call; all that the issuer registered, if absent.'),
@@ -157,38 +157,42 @@ const delegation = z.strictObject({
   exchange: z
     .strictObject({
       issuer: url.describe('The authorization server; found as in `issuers`.'),
-      clientId: z.string().min(1),
+      clientId: z.string().min(1).describe('The gateway as a client of the authorization server.'),
       clientAuthentication,
-      tokenTypes: z
-        .array(z.string().toLowerCase())
-        .min(1)
-        .default(['at+jwt'])
-        .describe('`typ` headers accepted in what it issues.'),
+      tokenTypes: tokenTypes.describe('`typ` headers accepted in what it issues.'),
       allowMissingActor: z
         .boolean()
         .default(false)
         .describe(
           'Accept tokens without `act`, from servers that cannot issue one. Backends then cannot tell the gateway from the caller.',
         ),
-      clockToleranceSeconds: z.int().min(0).max(60).default(5),
+      clockToleranceSeconds: z.int().min(0).max(60).default(5).describe('How far its clock may differ.'),
     })
-    .optional(),
+    .optional()
+    .describe('Token exchange (RFC 8693).'),
   mint: z
     .strictObject({
-      issuer: url.describe('`iss` of what we sign; backends find our keys below it.'),
+      issuer: url.describe('`iss` of what we sign; backends find our keys at /.well-known/jwks.json of its host.'),
       keys: z
-        .array(z.strictObject({ kid: z.string().min(1), keyFile: z.string().describe('PEM private key, P-256 or Ed25519.') }))
+        .array(
+          z.strictObject({
+            kid: z.string().min(1).describe('Names the key in our JWKS.'),
+            keyFile: z.string().describe('PEM private key, P-256 or Ed25519.'),
+          }),
+        )
         .min(1)
         .describe('The first signs, all are published: announce a new key second, move it to the front, remove the old one.'),
     })
-    .optional(),
+    .optional()
+    .describe('Delegation tokens signed here.'),
 });
 
 export const configSchema = z.strictObject({
   server: server.prefault({}).describe('The gRPC service that Envoy asks.'),
   admin: z
     .strictObject({ listen: listen.default('127.0.0.1:9192').describe('Serves /metrics, /livez and /readyz.') })
-    .prefault({}),
+    .prefault({})
+    .describe('For Prometheus and for whoever keeps the process running.'),
   wellKnown: z
     .strictObject({ listen: listen.describe('Serves our JWKS, its issuer metadata and the resource metadata over plain HTTP.') })
     .optional()
@@ -197,12 +201,14 @@ export const configSchema = z.strictObject({
     .strictObject({
       maxBodyBytes: positive(262_144, "Largest message; not above Envoy's `max_request_bytes`."),
       maxDepth: z.int().min(8).max(512).default(64).describe('Nesting of JSON.'),
+      maxMembers: z.int().min(64).max(10_000).default(512).describe('Members of one JSON object.'),
       allowedOrigins: z
         .array(z.string().regex(/^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/, 'use scheme://host[:port]'))
         .default([])
         .describe('Origins of browser-based clients; a request with another Origin is refused.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('What a message may be.'),
   httpClient: z
     .strictObject({
       timeoutMs: milliseconds(5000, "For keys, metadata and exchange; an exchange also ends with Envoy's deadline."),
@@ -217,21 +223,25 @@ export const configSchema = z.strictObject({
       cacheEntries: positive(10_000, 'Verified tokens kept.', 1_000_000),
       cacheTtlMs: milliseconds(60_000, 'How long a verified token is kept at most; never longer than it lives.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Tokens that were verified.'),
   resources: z.array(resource).min(1).describe('The MCP servers behind Envoy.'),
-  policy: z.strictObject({
-    bundleFile: z.string().describe('An OPA bundle, built with `opa build -t wasm`.'),
-    maxBundleBytes: positive(16 * MIB, 'Largest bundle, packed and unpacked.'),
-    maxMemoryBytes: positive(32 * MIB, 'Memory of one evaluation.', 4096 * MIB),
-    headers: z.array(policyHeader).default([]).describe('Request headers that policy may see.'),
-  }),
-  delegation,
+  policy: z
+    .strictObject({
+      bundleFile: z.string().describe('An OPA bundle, built with `opa build -t wasm`.'),
+      maxBundleBytes: positive(16 * MIB, 'Largest bundle, packed and unpacked.'),
+      maxMemoryBytes: positive(32 * MIB, 'Memory of one evaluation.', 4096 * MIB),
+      headers: z.array(policyHeader).default([]).describe('Request headers that policy may see.'),
+    })
+    .describe('Who may do what.'),
+  delegation: delegation.describe('The token that a backend gets.'),
   decisionLog: z
     .strictObject({
       file: z.string().default('-').describe('`-` is standard output.'),
       maxBufferedBytes: positive(16 * MIB, 'Lines that wait for a slow sink; beyond it Checks are refused.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('One JSON line for every Check.'),
 });
 
 export type Config = z.output<typeof configSchema>;

@@ -62,7 +62,7 @@ export async function buildLive(config: Config, observers: Observers, previous: 
       exchange: exchange && counted('exchange', exchange, metrics, config),
       mint: mint && counted('mint', mint.delegate, metrics, config),
     },
-    limits: { maxBytes: config.mcp.maxBodyBytes, maxDepth: config.mcp.maxDepth },
+    limits: { maxBytes: config.mcp.maxBodyBytes, maxDepth: config.mcp.maxDepth, maxMembers: config.mcp.maxMembers },
     allowedOrigins: new Set(config.mcp.allowedOrigins),
     policyHeaders: config.policy.headers,
     tokenHeader: config.delegation.header,

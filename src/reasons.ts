@@ -136,6 +136,12 @@ export const REASONS = {
     'The JSON is nested too deeply.',
     'Flatten the arguments; the limit is `mcp.maxDepth`.',
   ),
+  json_too_wide: refuse(
+    400,
+    INVALID_REQUEST,
+    'An object has too many members.',
+    'Send a list, or less; the limit is `mcp.maxMembers`. Objects with very many keys can be made slow to read on purpose.',
+  ),
   json_duplicate_key: refuse(
     400,
     INVALID_REQUEST,
@@ -239,7 +245,7 @@ export const REASONS = {
   ),
   keys_unavailable: broken(
     'The keys of the token issuer cannot be had at the moment.',
-    'Look at the issuer and at the way to it; `jwks_fetches_total` has the count.',
+    'Look at the issuer and at the way to it; `mcp_ext_authz_jwks_fetches_total` has the count.',
   ),
   introspection_unavailable: broken(
     'The authorization server could not be asked about the token.',

@@ -28,6 +28,8 @@ try {
     KEYCLOAK: keycloak.origin,
     ADMIN_PASSWORD: keycloak.admin.password,
     DECISION_LOG: sidecar.decisionLogFile,
+    SIDECAR_CONFIG: sidecar.configFile,
+    SIDECAR_PID: String(sidecar.pid),
   };
   const lines = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
   await writeFile(`${dir}/env`, lines.join(''), { mode: 0o600 });

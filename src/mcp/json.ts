@@ -16,6 +16,8 @@ export interface JsonLimits {
   readonly maxBytes: number;
   /** Arrays and objects inside one another; the outermost is 1. */
   readonly maxDepth: number;
+  /** Members of one object; without a limit where who wrote the document is trusted. */
+  readonly maxMembers?: number;
 }
 
 /** Where a member's value stands in the text, `[start, end)` in UTF-16 units. */
@@ -35,7 +37,7 @@ export function readJson(bytes: Uint8Array, limits: JsonLimits, echoed: string |
   const ascii = isAscii(buffer);
   if (!ascii && !isUtf8(buffer)) return deny({ reason: 'json_invalid' });
   const text = buffer.toString(ascii ? 'latin1' : 'utf8');
-  const scanned = scan(text, limits.maxDepth, echoed);
+  const scanned = scan(text, limits, echoed);
   if (typeof scanned === 'string') return deny({ reason: scanned });
   let value: unknown;
   try {
@@ -57,6 +59,7 @@ interface Frame {
 interface Scan {
   readonly text: string;
   readonly maxDepth: number;
+  readonly maxMembers: number;
   readonly echoed: string | null;
   readonly stack: Frame[];
   readonly members: Map<string, Span>;
@@ -77,10 +80,15 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-function scan(text: string, maxDepth: number, echoed: string | null): Scan | Reason {
+function scan(
+  text: string,
+  { maxDepth, maxMembers = Number.POSITIVE_INFINITY }: JsonLimits,
+  echoed: string | null,
+): Scan | Reason {
   const state: Scan = {
     text,
     maxDepth,
+    maxMembers,
     echoed,
     stack: [],
     members: new Map(),
@@ -141,6 +149,7 @@ function takeString(state: Scan, at: number): number | Reason {
     if (frame.keys.has(form)) state.ambiguity ??= 'json_duplicate_key';
     frame.keys.add(form);
   }
+  if (frame.keys.size > state.maxMembers) return 'json_too_wide';
   if (state.stack.length === 1) state.member = key;
   return end;
 }

@@ -29,7 +29,6 @@ import { createWire, type Instance, type Wire } from './builtins/wire.ts';
 /** The built-ins @open-policy-agent/opa-wasm 1.10.0 brings itself; it prefers them to ours. */
 export const suppliedByTheSdk: readonly string[] = [
   'json.is_valid',
-  'regex.split',
   'sprintf',
   'yaml.is_valid',
   'yaml.marshal',

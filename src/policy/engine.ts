@@ -45,7 +45,8 @@ export class PolicyRefused extends Error {
 }
 
 const PAGE_BYTES = 65536;
-const INITIAL_PAGES = 5;
+/** Room for the data segments of a large policy; a smaller memory would refuse it when it is loaded. */
+const INITIAL_PAGES = 64;
 
 export async function loadEngine(options: EngineOptions): Promise<Engine> {
   const module = await compile(options.wasm);

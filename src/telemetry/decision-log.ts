@@ -26,11 +26,13 @@ export interface DecisionLog {
   readonly flush: () => Promise<void>;
 }
 
+type Entry = Parameters<DecisionLog['write']>;
+
 /** How long a Check waits for others before its line is made: a write for each would cost as much as a decision. */
 const FLUSH_MS = 20;
 
 export function createDecisionLog({ sink, maxBufferedBytes, labels, onLines, onBroken }: DecisionLogOptions): DecisionLog {
-  let waiting: Parameters<DecisionLog['write']>[] = [];
+  let waiting: Entry[] = [];
   let broken = false;
   sink.on('error', (cause) => {
     if (!broken) onBroken?.(cause);
@@ -38,10 +40,21 @@ export function createDecisionLog({ sink, maxBufferedBytes, labels, onLines, onB
   });
   const isFull = (): boolean => broken || sink.writableLength > maxBufferedBytes;
 
+  /** The answer has left by now: a line that cannot be made must not take the process and the other lines with it. */
+  function lineOf(entry: Entry): string {
+    try {
+      return decisionLine(...entry, labels);
+    } catch (cause) {
+      const [, { decision_id, decision, reason }] = entry;
+      return JSON.stringify({ type: 'decision', labels, decision_id, decision, reason, error: describeCause(cause) });
+    }
+  }
+
   /** One line after the other: together they are cheaper than each in the midst of a Check. */
   function push(done?: () => void): void {
-    const lines = waiting.map((entry) => decisionLine(...entry, labels));
+    const entries = waiting;
     waiting = [];
+    const lines = entries.map(lineOf);
     if (lines.length === 0 && done === undefined) return;
     if (broken) {
       onLines?.('lost', lines.length);

@@ -90,7 +90,7 @@ function assertPlain(errors: string): void {
   assert.ok(!/^\s+at /m.test(errors) && !errors.includes('node:internal'), errors);
 }
 
-suite('the command', { concurrency: 2, timeout: 60_000 }, () => {
+suite('the command', { concurrency: 2, timeout: 180_000 }, () => {
   test('tells its version and its usage', async (t) => {
     assert.deepEqual(await ended(t, '--version'), { code: 0, output: `${VERSION}\n`, errors: '' });
     const help = await ended(t, '--help');
@@ -100,12 +100,18 @@ suite('the command', { concurrency: 2, timeout: 60_000 }, () => {
 
   test('exits with 2 where it is not used as it should be', async (t) => {
     const wrong = [
-      ...[[], ['serve'], ['serve', '--config', ''], ['serve', 'x', '--config', 'y'], ['config', 'check']],
-      ...[['config', 'check', 'a', 'b'], ['--surplus'], ['serve', '--config=a', '--port', '1']],
-    ];
+      '',
+      'serve',
+      'serve --config=',
+      'serve x --config y',
+      'config check',
+      'config check a b',
+      '--surplus',
+      'serve -c a --port 1',
+    ].map((line) => line.split(' ').filter((word) => word !== ''));
     const outcomes = await Promise.all(wrong.map((args) => ended(t, ...args)));
     for (const [at, { code, output, errors }] of outcomes.entries()) {
-      assert.equal(code, 2, wrong[at]?.join(' '));
+      assert.equal(code, 2, String(wrong[at]));
       assert.equal(output, '');
       assert.ok(errors.length > 0);
       assertPlain(errors);
@@ -173,7 +179,7 @@ suite('the command', { concurrency: 2, timeout: 60_000 }, () => {
   });
 });
 
-suite('serving', { concurrency: 2, timeout: 60_000 }, () => {
+suite('serving', { concurrency: 2, timeout: 180_000 }, () => {
   test('goes on until SIGTERM, and exits with 0', async (t) => {
     const { call, child, exit, errors, envoy, world } = await serve(t);
     assert.equal(await call(), 'allowed');
@@ -225,6 +231,17 @@ suite('serving', { concurrency: 2, timeout: 60_000 }, () => {
     );
   });
 
+  test('refuses while nobody reads what it writes, and goes on when somebody does', async (t) => {
+    const { call, child } = await serve(t, (config) => (config.decisionLog = { file: '-', maxBufferedBytes: 1 }));
+    child.stdout?.pause();
+    let calls = 0;
+    while ((await call()) === 'allowed') calls += 1;
+    assert.equal(await call(), 'overloaded');
+    assert.ok(calls > 10);
+    child.stdout?.resume();
+    while ((await call()) !== 'allowed');
+  });
+
   test('outlives its readers: without anybody to log to it refuses, and ends when told', async (t) => {
     const { call, child, exit, envoy } = await serve(t, (config) => (config.decisionLog.file = '-'));
     child.stdout?.destroy();
@@ -237,7 +254,7 @@ suite('serving', { concurrency: 2, timeout: 60_000 }, () => {
   });
 });
 
-suite('SIGHUP', { concurrency: 2, timeout: 60_000 }, () => {
+suite('SIGHUP', { concurrency: 2, timeout: 180_000 }, () => {
   test('puts a changed configuration in force', async (t) => {
     const { call, child, said, world, write } = await serve(t);
     assert.equal(await call(), 'allowed');

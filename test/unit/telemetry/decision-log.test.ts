@@ -146,6 +146,20 @@ suite('the decision log', () => {
     assert.equal(sink.lines().length, 1);
   });
 
+  test('has a line even for a verdict of which none can be made', async () => {
+    const sink = createSink();
+    const { write, flush, refuse } = await logTo(sink);
+    const verdict = await decide();
+    const broken = { ...verdict, facts: { ...verdict.facts, stages: null } } as unknown as Verdict;
+    write(broken, decisionRecord(verdict), 1, false);
+    refuse();
+    await flush();
+    const [first, second] = sink.lines().map((line) => JSON.parse(line));
+    assert.deepEqual([first.decision_id, first.decision, first.reason], [DECISION_ID, 'allow', 'allowed']);
+    assert.match(first.error, /^TypeError/);
+    assert.equal(second.reason, 'resource_unknown');
+  });
+
   test('can be flushed with nothing to flush, and again', async () => {
     const sink = createSink();
     const { flush, refuse } = await logTo(sink);

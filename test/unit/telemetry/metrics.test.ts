@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import { check, denied, newFacts } from '../../../src/check.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { decisionRecord } from '../../../src/record.ts';
-import { createMetrics, type Metrics, recordVerdict } from '../../../src/telemetry/metrics.ts';
+import { createMetrics, createVerdictCounts, type Metrics, recordVerdict } from '../../../src/telemetry/metrics.ts';
 import { bare, callOf, request } from '../support/facts.ts';
 import { fakePorts, type PortsSpec, refusing } from '../support/ports.ts';
 
@@ -75,6 +75,18 @@ suite('the metrics', () => {
     // One for an unknown tool, one for an unknown method, two for unknown HTTP methods; the rest are buckets of `deny`.
     assert.ok((await labelsOf(metrics)).length <= 2 + 4, JSON.stringify(await labelsOf(metrics)));
     assert.ok(more < 5 + 18, `${more} more series`);
+  });
+
+  test('may be counted together, by the time somebody looks', async () => {
+    const metrics = createMetrics('1');
+    const counts = createVerdictCounts(metrics);
+    const verdict = await check(request(), fakePorts(), Number.POSITIVE_INFINITY);
+    for (let round = 0; round < 3; round += 1) counts.add(verdict, decisionRecord(verdict), 1, round === 2);
+    counts.flush();
+    counts.flush();
+    const text = await metrics.register.metrics();
+    assert.match(text, /decisions_total\{decision="allow"[^}]*\} 3/);
+    assert.match(text, /late_answers_total 1/);
   });
 
   test('take no name of JavaScript for one of the catalog', async () => {
