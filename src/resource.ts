@@ -70,7 +70,8 @@ export function indexResources(all: readonly Resource[]): Resources {
 export function chooseName(resource: Resource, http: HttpFacts): PublicName {
   const canonical = resource.publicNames[0] as PublicName;
   if (resource.publicNames.length === 1) return canonical;
-  const forwarded = http.headers.get('x-forwarded-host')?.at(-1);
+  // A proxy adds its word at the end, on a line of its own or after a comma.
+  const forwarded = http.headers.get('x-forwarded-host')?.at(-1)?.split(',').at(-1)?.trim();
   for (const claimed of [http.context.public_host, forwarded, http.host]) {
     const host = claimed?.toLowerCase();
     const found = resource.publicNames.find((name) => name.host === host || name.hostname === host);

@@ -12,14 +12,14 @@ export function foldedForms(key: string): readonly string[] {
   return upToNul === whole ? [whole] : [whole, upToNul];
 }
 
-/** Character by character: to normalise a long run of combining marks as a whole takes quadratic time. */
+/** In pieces: to normalise a long run of combining marks at once takes quadratic time. */
 function foldKey(key: string): string {
-  let folded = '';
-  for (const character of key) folded += character.normalize('NFKD').toLowerCase().toUpperCase().toLowerCase();
-  return folded
+  return key
+    .replace(/.{1,32}/gsu, (piece) => piece.normalize('NFKD').toLowerCase().toUpperCase())
     .replace(/[\p{Cc}\p{Default_Ignorable_Code_Point}]/gu, '')
-    .replace(/i\u0307/g, 'i') // a dotted capital I
-    .replace(/\p{M}{2,}/gu, (marks) => [...marks].sort().join(''));
+    .replace(/I\u0307/g, 'I') // as Turkish writes it
+    .replace(/\p{M}{2,}/gu, (marks) => [...marks].sort().join(''))
+    .toLowerCase();
 }
 
 /** Names that we read from an object. */

@@ -15,6 +15,8 @@ export type Metrics = ReturnType<typeof createMetrics>;
 export function createMetrics(version: string) {
   const register = new Registry();
   collectDefaultMetrics({ register });
+  // Gauges with a counter's name: promtool and some scrapers object.
+  for (const what of ['handles', 'requests', 'resources']) register.removeSingleMetric(`nodejs_active_${what}_total`);
   const registers = [register];
   const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
     new Counter({ name: `mcp_ext_authz_${name}`, help, labelNames, registers });

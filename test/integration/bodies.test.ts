@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { freePort } from '../../examples/reference/free-port.ts';
+import { settledLines } from '../support/ask.ts';
 import { PATHS } from '../support/cases.ts';
 import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
 import { addListener } from '../support/listeners.ts';
@@ -123,7 +124,7 @@ for (const name of Object.keys(LISTENERS) as ListenerName[]) {
         for (const make of [messageOf, headIsAMessage]) {
           for (const size of [LIMIT + 1, 3000, 16_000, 40_000, 300_000]) {
             const seen = deployment.requests.length;
-            const lines = (await deployment.decisions.all()).length;
+            const lines = await settledLines(deployment);
             const { status } = await send(wires.get(name) as Wire, make(size)).catch(() => ({ status: null }));
             assert.ok(status === 413 || status === null, `${size} bytes: ${status}`);
             assert.equal(deployment.requests.length, seen, `${size} bytes: the backend saw something`);
@@ -148,19 +149,19 @@ test('without body_size_limit Envoy does ask about a part, and is told so', asyn
 });
 
 test('a body that is announced and does not come is not judged', async () => {
-  const lines = (await deployment.decisions.all()).length;
+  const lines = await settledLines(deployment);
   const seen = deployment.requests.length;
   const socket = await deployment.wire.connect();
   const whole = toBytes(request(messageOf(1000)));
   socket.write(whole.subarray(0, whole.length - 1));
   socket.end();
   await once(socket, 'close');
-  assert.equal((await deployment.decisions.all()).length, lines);
+  assert.equal(await settledLines(deployment), lines + 1);
   assert.equal(deployment.requests.length, seen);
 });
 
 test('a body that comes too slowly ends with 408, and nobody was asked', async () => {
-  const lines = (await deployment.decisions.all()).length;
+  const lines = await settledLines(deployment);
   const socket = await slow.connect();
   try {
     const answer = readAnswer(socket);
@@ -170,7 +171,7 @@ test('a body that comes too slowly ends with 408, and nobody was asked', async (
   } finally {
     socket.destroy();
   }
-  assert.equal((await deployment.decisions.all()).length, lines);
+  assert.equal(await settledLines(deployment), lines + 1);
 });
 
 test('a body in single bytes is one body', async () => {

@@ -224,10 +224,11 @@ describe('a refusal', () => {
 describe('an answer that does not come', () => {
   test('a redirect is not followed', async () => {
     let visits = 0;
-    const elsewhere = await listenOnLoopback(
-      createServer((_request, response) => void (visits++, response.end())),
-      0,
-    );
+    const server = createServer((_request, response) => {
+      visits += 1;
+      response.end();
+    });
+    const elsewhere = await listenOnLoopback(server, 0);
     try {
       for (const status of [301, 302, 303, 307, 308]) {
         answerWith({ status, headers: { location: `http://127.0.0.1:${elsewhere.port}/token` } });

@@ -68,6 +68,7 @@ test('the histograms hold as many observations as there were Checks', () => {
 test('delegations are counted by way, backend and outcome', () => {
   const counted = metrics
     .series('mcp_ext_authz_delegations_total')
+    .filter(({ value }) => value > 0) // every outcome is there from the start, at nought
     .map(({ labels, value }) => [labels.mode, labels.backend, labels.outcome, value]);
   assert.deepEqual(counted.sort(), [
     ['exchange', 'enterprise-ledger', 'ok', 3],
@@ -138,8 +139,7 @@ test('promtool finds nothing wrong with the metrics that are ours', { skip: noPr
   );
 });
 
-const DEFAULTS = 'src/telemetry/metrics.ts: three of the default metrics of prom-client are gauges called _total';
-test('promtool finds nothing wrong at all', { skip: noPromtool, todo: DEFAULTS }, () => {
+test('promtool finds nothing wrong at all', { skip: noPromtool }, () => {
   assert.deepEqual(complaints(), []);
 });
 

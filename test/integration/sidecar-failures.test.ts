@@ -12,7 +12,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { writeSidecarConfig } from '../../examples/reference/gateway.ts';
 import { startProcess } from '../../examples/reference/process.ts';
-import { ask, lineOf } from '../support/ask.ts';
+import { ask, lineOf, settledLines } from '../support/ask.ts';
 import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
 import { stats } from '../support/envoy-admin.ts';
 import { waitUntil } from '../support/ndjson.ts';
@@ -42,7 +42,7 @@ for (const transport of ['tcp', 'unix'] as const) {
 
     test('it hangs: Envoy waits as long as it was told, answers 503, and the answer that comes late changes nothing', async () => {
       const seen = deployment.requests.length;
-      const before = await deployment.decisions.all().then((lines) => lines.length);
+      const before = await settledLines(deployment);
       deployment.sidecar.child.kill('SIGSTOP');
       const started = performance.now();
       try {
@@ -150,16 +150,14 @@ describe('a sidecar that cannot start well', () => {
     assert.equal(await sidecar.stop(), 0);
   });
 
-  const STALE = 'src/ext-authz/server.ts: bind does not take away the socket of a dead process';
-  test('the socket file of one that was killed is no obstacle', { todo: STALE }, async () => {
+  test('the socket file of one that was killed is no obstacle', async () => {
     const path = join(deployment.dir, 'stale.sock');
     await leaveSocket(path);
     const sidecar = await startAt(`unix://${path}`);
     assert.equal(await sidecar.stop(), 0);
   });
 
-  const HANGS = 'src/main.ts: after a failed start the admin listener keeps the process alive';
-  test('where it cannot listen it ends, and does not stay half alive', { todo: HANGS }, async () => {
+  test('where it cannot listen it ends, and does not stay half alive', async () => {
     const taken = deployment.sidecar.ready.target;
     await assert.rejects(startAt(taken), /ended \(1\)/);
   });

@@ -76,3 +76,9 @@ function readJson(body: string): any {
 export function lineOf({ decisions }: Pick<TestDeployment, 'decisions'>, { requestId }: Reply): Promise<Line> {
   return decisions.waitFor(`the line of ${requestId}`, ({ request_id }) => request_id === requestId);
 }
+
+/** How many lines the decision log has, when all that was answered so far is in it. */
+export async function settledLines(deployment: Pick<TestDeployment, 'wire' | 'decisions'>): Promise<number> {
+  await lineOf(deployment, await ask(deployment));
+  return (await deployment.decisions.all()).length;
+}

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import fc from 'fast-check';
 import type { Response } from '../../src/answer.ts';
 import { check, denied, newFacts, type Verdict } from '../../src/check.ts';
+import { toCheckResponse } from '../../src/ext-authz/response.ts';
+import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { HttpFacts } from '../../src/http.ts';
 import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../../src/reasons.ts';
+import { decisionRecord } from '../../src/record.ts';
 import { publicName } from '../../src/resource.ts';
 import { deny, ok } from '../../src/result.ts';
 import type { Principal } from '../../src/token/principal.ts';
@@ -101,6 +105,7 @@ const WAYS = new Map<Reason, Way>([
   ['body_incomplete', [request({ partialBody: true })]],
   ['json_invalid', [request({ body: '{' })]],
   ['json_too_deep', [request({ body: '['.repeat(65) + ']'.repeat(65) })]],
+  ['json_too_wide', [request({ body: callOf('a', Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`k${at}`, at]))) })]],
   ['json_duplicate_key', [request({ body: '{"a":1,"A":2}' })]],
   ['json_number_imprecise', [request({ body: '{"a":12345678901234567890}' })]],
   ['message_invalid', [request({ body: { jsonrpc: '1.0', id: 1, method: 'ping' } })]],
@@ -667,5 +672,62 @@ suite('what breaks', () => {
       assert.equal(verdict.cause, cause);
       assert.ok(!JSON.stringify(responseOf(verdict)).includes('leak'));
     }
+  });
+});
+
+suite('whatever comes', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 12 });
+  const body = fc.oneof(
+    fc.uint8Array({ maxLength: 40 }),
+    fc.json().map((json) => Buffer.from(json)),
+    fc
+      .record({
+        jsonrpc: fc.constantFrom('2.0', '1.0'),
+        id: fc.jsonValue(),
+        method: fc.constantFrom('tools/call', 'ping', 'x'),
+        params: fc.jsonValue(),
+      })
+      .map((message) => Buffer.from(JSON.stringify(message))),
+  );
+  const names = fc.oneof(
+    text,
+    fc.constantFrom('authorization', 'content-type', 'origin', 'mcp-protocol-version', 'mcp-method', 'x-forwarded-host'),
+  );
+  const values = fc.oneof(
+    text,
+    fc.constantFrom('application/json', ORIGIN, '2025-11-25', '2026-07-28', `Bearer ${SUBJECT_TOKEN}`),
+  );
+  const requests = fc.record({
+    method: fc.oneof(text, fc.constantFrom('POST', 'GET', 'DELETE', 'OPTIONS', 'HEAD')),
+    path: fc.oneof(text, fc.constantFrom(LEDGER_PATH, METADATA_PATH, '/')),
+    query: fc.constantFrom('', 'a=b'),
+    host: text,
+    lines: fc.dictionary(names, fc.oneof(values, fc.array(values, { minLength: 2, maxLength: 3 })), { maxKeys: 5 }),
+    body,
+    partialBody: fc.boolean(),
+  });
+
+  test('there is an answer that can be told, and no token goes out in it', async () => {
+    await fc.assert(
+      fc.asyncProperty(requests, async (spec) => {
+        const verdict = await decide(request(spec as never));
+        const record = decisionRecord(verdict);
+        assert.ok(encodeCheckResponse(toCheckResponse(verdict, record)).byteLength > 0);
+        assert.equal(verdict.outcome, reasonRow(verdict.reason).outcome);
+        if (verdict.answer.kind === 'forward') assert.equal(verdict.reason, 'allowed');
+        else assert.ok(!JSON.stringify(verdict.answer).includes(DELEGATION_TOKEN));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('without a principal nothing goes on', async () => {
+    await fc.assert(
+      fc.asyncProperty(requests, async (spec) => {
+        const verdict = await decide(request(spec as never), verified({ reason: 'token_expired' }));
+        assert.equal(verdict.answer.kind, 'respond');
+      }),
+      { numRuns: 300 },
+    );
   });
 });

@@ -45,3 +45,16 @@ test('every character has the forms of its other cases and compositions', () => 
     for (const other of others) if (other !== character) same(character, other);
   }
 });
+
+test('a long key has the same forms wherever it is taken apart', () => {
+  const name = 'io.modelcontextprotocol/protocolVersion';
+  const wide = [...name]
+    .map((letter) => (/[a-z]/i.test(letter) ? String.fromCodePoint((letter.codePointAt(0) ?? 0) + 0xfee0) : letter))
+    .join('');
+  assert.deepEqual(foldedForms(wide), foldedForms(name));
+  const base = 'ΑΣe\u0301\u0315𝐧\u0130'.repeat(12);
+  for (let shift = 0; shift < 40; shift++) {
+    const shifted = `${'\u200b'.repeat(shift)}${base.toLowerCase()}`;
+    assert.deepEqual(foldedForms(shifted), foldedForms(base), String(shift));
+  }
+});
