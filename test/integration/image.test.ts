@@ -24,7 +24,7 @@ import { credentials, makeClientConstructor } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { stringify } from 'yaml';
 import { type RunningProcess, startProcess } from '../../examples/reference/process.ts';
-import { BARE_BASE, buildahIn, builderProblem, buildImage, findHadolint, lint, makeBases } from '../../scripts/image.ts';
+import { BARE_BASE, buildahIn, builderProblem, buildImage, findHadolint, lint, makeBases, STORAGE } from '../../scripts/image.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const TAG = 'localhost/mcp-ext-authz:test';
@@ -46,13 +46,15 @@ test('what is not named stays out of the build: the list of what goes in is shor
 });
 
 describe('the image', { skip: builderProblem() ?? false, timeout: 280_000 }, () => {
-  const buildah = buildahIn(join(root, '.cache/image/storage'));
+  const buildah = buildahIn(STORAGE);
   let container = '';
   let files = '';
   let config: Record<string, any> = {};
   let etc = '';
 
   before(() => {
+    // What a run that was cut off has left.
+    buildah.run('rm', '--all');
     makeBases(buildah, () => {});
     buildImage(buildah, { tag: TAG, arguments: { RUNTIME_BASE: BARE_BASE, VERSION: '1.2.3' } });
     config = JSON.parse(buildah.run('inspect', '--type', 'image', TAG)).Docker.config;
@@ -63,6 +65,7 @@ describe('the image', { skip: builderProblem() ?? false, timeout: 280_000 }, () 
   after(() => {
     if (container !== '') buildah.run('rm', container);
     buildah.run('rmi', '--force', TAG);
+    buildah.run('rmi', '--prune');
     if (etc !== '') rmSync(etc, { recursive: true, force: true });
   });
 
@@ -208,21 +211,20 @@ describe('the image', { skip: builderProblem() ?? false, timeout: 280_000 }, () 
 
     test('ends in order on its stop signal', async () => {
       const ended = once(sidecar.child, 'exit');
-      process.kill(below(sidecar.pid, 'node'), config.StopSignal);
+      process.kill(below(sidecar.pid, 'node') ?? assert.fail('there is no node'), config.StopSignal);
       assert.deepEqual(await ended, [0, null]);
     });
   });
 });
 
 /** The process of that name that a process has started, itself or through others: buildah does not pass signals on. */
-function below(pid: number, name: string): number {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-  for (const child of children) {
-    if (basename(readlinkSync(`/proc/${child}/exe`)) === name) return child;
-    const found = below(child, name);
-    if (found !== 0) return found;
+function below(pid: number, name: string): number | null {
+  const lists = globSync(`/proc/${pid}/task/*/children`).map((file) => readFileSync(file, 'utf8'));
+  for (const child of lists.join(' ').split(' ').filter(Boolean).map(Number)) {
+    const found = basename(readlinkSync(`/proc/${child}/exe`)) === name ? child : below(child, name);
+    if (found !== null) return found;
   }
-  return 0;
+  return null;
 }
 
 /** A folder to be mounted: a configuration with the reference policy, a key to sign with, and an issuer that is not there. */

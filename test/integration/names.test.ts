@@ -50,7 +50,7 @@ describe('at the tunnel', () => {
     });
   }
 
-    test('its name last in a list of X-Forwarded-Host: the nearest proxy counts', async () => {
+  test('its name last in a list of X-Forwarded-Host: the nearest proxy counts', async () => {
     for (const headers of [
       [['x-forwarded-host', 'inner.example, ledger.tunnel.example']],
       [

@@ -112,7 +112,7 @@ describe('a configuration that cannot be used is refused, and the one before sta
   const mistakes: Record<string, { change: (text: string) => string }> = {
     'not YAML': { change: (text) => `${text}\n  : [` },
     'a setting that there is not': { change: (text) => `${text}\nfailOpen: true\n` },
-    'a key file that is not there': { change: (text) => text.replace('mint-key.pem', 'no-key.pem') },
+    'a key file that is not there': (text) => text.replace('mint-key.pem', 'no-key.pem'),
   };
   for (const [what, { change }] of Object.entries(mistakes)) {
     test(what, async () => {

@@ -36,12 +36,15 @@ interface RequestSpec {
   readonly text?: string;
   readonly base64?: string;
   /** Pieces of text, put together. */
-  readonly parts?: readonly (string | { readonly repeat: string; readonly times: number })[];
+  readonly parts?: readonly Part[];
   /** Lines of HTTP/1.1 as they are; `Host` and everything else included. */
   readonly raw?: readonly string[];
   /** What an Envoy that is set up otherwise would put into the Check. */
   readonly check?: CheckChange;
 }
+
+/** Text, the same text several times, or text that says how often it was there before in place of `#`. */
+type Part = string | { readonly repeat: string; readonly times: number } | { readonly numbered: string; readonly times: number };
 
 export interface CheckChange {
   readonly partial?: boolean;
@@ -255,10 +258,16 @@ function withEnvelope({ revision, message, text, base64, parts }: RequestSpec, m
 function bodyOf({ text, base64, parts }: RequestSpec, message: Message | null, method: string): Buffer | null {
   if (base64 !== undefined) return Buffer.from(base64, 'base64');
   if (parts !== undefined) {
-    return Buffer.from(parts.map((part) => (typeof part === 'string' ? part : part.repeat.repeat(part.times))).join(''));
+    return Buffer.from(parts.map(textOf).join(''));
   }
   if (text !== undefined) return Buffer.from(text);
   return method === 'POST' ? Buffer.from(JSON.stringify(message)) : null;
+}
+
+function textOf(part: Part): string {
+  if (typeof part === 'string') return part;
+  if ('repeat' in part) return part.repeat.repeat(part.times);
+  return Array.from({ length: part.times }, (_, number) => part.numbered.replaceAll('#', String(number))).join('');
 }
 
 function headersOf(spec: RequestSpec, message: Message | null, token: string | null, hasBody: boolean): HeaderLine[] {
