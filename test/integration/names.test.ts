@@ -4,15 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { freePort } from '../../examples/reference/free-port.ts';
 import { ask, get, lineOf } from '../support/ask.ts';
 import { DIRECTORY, LEDGER, startTestDeployment, type TestDeployment } from '../support/deployment.ts';
-import type { HeaderLine } from '../support/wire.ts';
+import { addListener } from '../support/listeners.ts';
+import { type HeaderLine, openWire, type Wire } from '../support/wire.ts';
 
 const TUNNEL = 'https://ledger.tunnel.example';
 const SHORT = 'https://short.tunnel.example/mcp';
 
 let deployment: TestDeployment;
+let routed: Wire;
 before(async () => {
+  const routedPort = await freePort();
   deployment = await startTestDeployment({
     delegation: 'mint',
     adjustSidecar: (config) => {
@@ -23,10 +27,23 @@ before(async () => {
     adjustEnvoy: (config) => {
       const { route_config: routes } = config.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
       routes.virtual_hosts[0].domains.push('ledger.tunnel.example');
+      // A listener of its own for the tunnel: whoever runs Envoy says which name it stands for.
+      addListener(config, 'tunnel', routedPort, ({ manager }) => {
+        manager.route_config.virtual_hosts[0].typed_per_filter_config = {
+          'envoy.filters.http.ext_authz': {
+            '@type': 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute',
+            check_settings: { context_extensions: { public_host: 'ledger.tunnel.example' } },
+          },
+        };
+      });
     },
   });
+  routed = openWire(routedPort, deployment.certificates.caPem);
 });
-after(() => deployment.stop());
+after(async () => {
+  routed.close();
+  await deployment.stop();
+});
 
 /** As the request arrives: with the public name in Host, or in X-Forwarded-Host behind an internal Host. */
 const ARRIVALS: Record<string, { host?: string; headers?: readonly HeaderLine[] }> = {
@@ -59,6 +76,19 @@ describe('at the tunnel', () => {
       ],
     ] as HeaderLine[][]) {
       assert.equal((await get(deployment, metadataPath(LEDGER), { headers })).json.resource, TUNNEL + LEDGER);
+    }
+  });
+
+  test('a route that names it: no header of the client counts', async () => {
+    for (const headers of [
+      [],
+      [['x-forwarded-host', 'localhost']],
+      [['x-forwarded-host', 'short.tunnel.example']],
+    ] as HeaderLine[][]) {
+      const { json } = await get({ wire: routed }, metadataPath(LEDGER), { headers });
+      assert.equal(json.resource, TUNNEL + LEDGER);
+      const refused = await ask({ wire: routed }, { to: 'ledger', headers });
+      assert.match(refused.headers.get('www-authenticate')?.[0] ?? '', new RegExp(`resource_metadata="${TUNNEL}/`));
     }
   });
 

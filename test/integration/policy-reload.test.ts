@@ -109,12 +109,12 @@ describe('a bundle that cannot be used is refused, and the one before stays', ()
 });
 
 describe('a configuration that cannot be used is refused, and the one before stays', () => {
-  const mistakes: Record<string, { change: (text: string) => string }> = {
-    'not YAML': { change: (text) => `${text}\n  : [` },
-    'a setting that there is not': { change: (text) => `${text}\nfailOpen: true\n` },
+  const mistakes: Record<string, (text: string) => string> = {
+    'not YAML': (text) => `${text}\n  : [`,
+    'a setting that there is not': (text) => `${text}\nfailOpen: true\n`,
     'a key file that is not there': (text) => text.replace('mint-key.pem', 'no-key.pem'),
   };
-  for (const [what, { change }] of Object.entries(mistakes)) {
+  for (const [what, change] of Object.entries(mistakes)) {
     test(what, async () => {
       const { configFile } = deployment.sidecar;
       const before = await readFile(configFile, 'utf8');
