@@ -24,7 +24,7 @@ test('a query without data is named, and so is a target that cannot be scraped',
   t.after(close);
   const idle = assert.rejects(assertQueriesReturnData(url, { withinMs: 1000 }), ({ message }: Error) => {
     assert.match(message, /panel "Decisions": /);
-    assert.match(message, /record job:mcp_ext_authz_checks:rate5m: /);
+    assert.match(message, /panel "Check p99": /);
     assert.match(message, /alert McpExtAuthzKeysMissing: mcp_ext_authz_jwks_keys/);
     assert.doesNotMatch(message, /panel "Resident memory"/);
     return true;

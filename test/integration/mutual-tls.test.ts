@@ -87,7 +87,8 @@ function makeIdentity(dir: string, authority: string, name: string, extensions: 
 
 /** What somebody who is not Envoy gets for a Check: the status of the answer, or why there is none. */
 function checkAs(channel: ChannelCredentials): Promise<string> {
-  const client = new (loadAuthorization())(deployment.sidecar.ready.target, channel);
+  const target = deployment.sidecar.ready.target.replace('127.0.0.1', 'localhost');
+  const client = new (loadAuthorization())(target, channel);
   const request = toCheckRequest({ method: 'GET', path: '/', authority: 'localhost', headers: [], body: null });
   return new Promise((resolve) => {
     client.Check(overTheWire(request as never), { deadline: Date.now() + 2000 }, (error, response) => {
