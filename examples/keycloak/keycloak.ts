@@ -49,7 +49,7 @@ export type RealmSecrets = {
 
 /** Resolves when the realm answers. Rejects with the last lines of the log when Keycloak ends before that. */
 export async function startKeycloak(options: KeycloakOptions): Promise<Keycloak> {
-  const { dir, gatewayOrigin, timeoutMs = 240_000 } = options;
+  const { dir, gatewayOrigin, timeoutMs = 600_000 } = options;
   const home = join(dir, 'home');
   const logFile = join(dir, 'keycloak.log');
   await linkHome(options.home, home);

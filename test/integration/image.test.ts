@@ -45,7 +45,7 @@ test('what is not named stays out of the build: the list of what goes in is shor
   for (const line of named) assert.match(line, /^!(src|proto|[\w.-]+\.json|\.npmrc)$/);
 });
 
-describe('the image', { skip: builderProblem() ?? false, timeout: 280_000 }, () => {
+describe('the image', { skip: builderProblem() ?? false }, () => {
   const buildah = buildahIn(STORAGE);
   let container = '';
   let files = '';

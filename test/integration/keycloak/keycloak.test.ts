@@ -24,7 +24,7 @@ const LEDGER_AUDIENCE = 'https://enterprise-ledger.internal/mcp';
 
 let world: World;
 
-describe('Keycloak', { skip: problem ?? false, timeout: 280_000 }, () => {
+describe('Keycloak', { skip: problem ?? false }, () => {
   before(async () => {
     world = await startWorld(home as string);
   });
