@@ -1,39 +1,219 @@
-/** Envoy's CheckRequest to HttpFacts. Nothing is judged here; a request without HTTP attributes is null. */
+/** Envoy's CheckRequest, as bytes, to HttpFacts. Nothing is judged here. Field numbers are those in proto/. */
 import type { Metadata } from '@grpc/grpc-js';
-import type { HeaderMap } from '../gen/envoy/config/core/v3/HeaderMap.ts';
-import type { AttributeContext } from '../gen/envoy/service/auth/v3/AttributeContext.ts';
-import type { CheckRequest } from '../gen/envoy/service/auth/v3/CheckRequest.ts';
-import type { Headers, HttpFacts } from '../http.ts';
+import type { HttpFacts } from '../http.ts';
+import { MalformedMessage, ProtobufReader } from './protobuf.ts';
 
 const PARTIAL_BODY = 'x-envoy-auth-partial-body';
-const NO_BYTES = new Uint8Array(0);
 /** ECMA-262, section 21.4.1.1. */
 const MAX_DATE_MS = 8.64e15;
 
-export function toHttpFacts({ attributes }: CheckRequest, metadata: Metadata, nowMs: number): HttpFacts | null {
-  const http = attributes?.request?.http;
-  if (attributes === undefined || !http?.method || !http.path) return null;
+/** Null for what is no CheckRequest, and for one without HTTP attributes. */
+export function toHttpFacts(bytes: Buffer, metadata: Metadata, nowMs: number): HttpFacts | null {
+  const read = readAttributes(bytes);
   // A body as text has lost what was not UTF-8: without its bytes it cannot be judged.
-  if (http.body) return null;
-  const headers = http.header_map ? rawHeaders(http.header_map) : joinedHeaders(http.headers ?? {});
-  const [path, query] = splitPath(http.path);
-  const size = http.size ?? 0;
+  if (read === null || read.method === '' || read.path === '' || read.hasTextBody) return null;
+  const headers = read.lines ?? read.joined;
+  const [path, query] = splitPath(read.path);
   return {
-    requestId: headers.get('x-request-id')?.[0] ?? http.id ?? '',
-    method: http.method,
+    requestId: headers.get('x-request-id')?.[0] ?? read.id,
+    method: read.method,
     path,
     query,
-    host: http.host ?? '',
+    host: read.host,
     headers,
-    body: http.raw_body ?? NO_BYTES,
-    statedSize: size > 0 ? size : null,
+    body: read.body,
+    statedSize: read.size > 0 ? read.size : null,
     partialBody: headers.get(PARTIAL_BODY)?.some((value) => value !== 'false') ?? false,
-    sourceIp: attributes.source?.address?.socket_address?.address ?? '',
-    sourcePrincipal: attributes.source?.principal || null,
-    timeMs: requestTime(attributes) ?? nowMs,
-    context: attributes.context_extensions ?? {},
+    sourceIp: read.sourceAddress,
+    sourcePrincipal: read.sourcePrincipal || null,
+    timeMs: requestTime(read) ?? nowMs,
+    context: read.context,
     traceId: traceId(metadata),
   };
+}
+
+/** What we read of AttributeContext, flat. */
+interface Attributes {
+  id: string;
+  method: string;
+  path: string;
+  host: string;
+  size: number;
+  hasTextBody: boolean;
+  body: Uint8Array;
+  /** One entry per header line (`encode_raw_headers`), or null where Envoy joined them. */
+  lines: Map<string, string[]> | null;
+  readonly joined: Map<string, string[]>;
+  sourceAddress: string;
+  sourcePrincipal: string;
+  /** Unset: null. */
+  seconds: number | null;
+  nanos: number;
+  readonly context: Record<string, string>;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function readAttributes(bytes: Buffer): Attributes | null {
+  const read: Attributes = {
+    id: '',
+    method: '',
+    path: '',
+    host: '',
+    size: 0,
+    hasTextBody: false,
+    body: NO_BYTES,
+    lines: null,
+    joined: new Map(),
+    sourceAddress: '',
+    sourcePrincipal: '',
+    seconds: null,
+    nanos: 0,
+    context: {},
+  };
+  try {
+    readCheckRequest(new ProtobufReader(bytes), read);
+    return read;
+  } catch (cause) {
+    if (cause instanceof MalformedMessage) return null;
+    throw cause;
+  }
+}
+
+function readCheckRequest(reader: ProtobufReader, into: Attributes): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) reader.message(readAttributeContext, into);
+    else reader.skip();
+  }
+}
+
+function readAttributeContext(reader: ProtobufReader, into: Attributes): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) reader.message(readSource, into);
+    else if (field === 4) reader.message(readRequest, into);
+    else if (field === 10) addContext(into.context, readEntry(reader));
+    else reader.skip();
+  }
+}
+
+function readSource(reader: ProtobufReader, into: Attributes): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) reader.message(readAddress, into);
+    else if (field === 4) into.sourcePrincipal = reader.string();
+    else reader.skip();
+  }
+}
+
+function readAddress(reader: ProtobufReader, into: Attributes): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) reader.message(readSocketAddress, into);
+    else reader.skip();
+  }
+}
+
+function readSocketAddress(reader: ProtobufReader, into: Attributes): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 2) into.sourceAddress = reader.string();
+    else reader.skip();
+  }
+}
+
+function readRequest(reader: ProtobufReader, into: Attributes): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) {
+      into.seconds ??= 0;
+      reader.message(readTimestamp, into);
+    } else if (field === 2) reader.message(readHttpRequest, into);
+    else reader.skip();
+  }
+}
+
+function readTimestamp(reader: ProtobufReader, into: Attributes): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) into.seconds = reader.integer();
+    else if (field === 2) into.nanos = reader.integer();
+    else reader.skip();
+  }
+}
+
+function readHttpRequest(reader: ProtobufReader, into: Attributes): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    switch (field) {
+      case 1:
+        into.id = reader.string();
+        break;
+      case 2:
+        into.method = reader.string();
+        break;
+      case 3:
+        addHeader(into.joined, readEntry(reader));
+        break;
+      case 4:
+        into.path = reader.string();
+        break;
+      case 5:
+        into.host = reader.string();
+        break;
+      case 9:
+        into.size = reader.integer();
+        break;
+      case 11:
+        into.hasTextBody = reader.bytes().length > 0;
+        break;
+      case 12:
+        into.body = reader.bytes();
+        break;
+      case 13:
+        into.lines ??= new Map();
+        reader.message(readHeaderMap, into.lines);
+        break;
+      default:
+        reader.skip();
+    }
+  }
+}
+
+function readHeaderMap(reader: ProtobufReader, into: Map<string, string[]>): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) addHeader(into, readEntry(reader));
+    else reader.skip();
+  }
+}
+
+interface Entry {
+  key: string;
+  value: string;
+}
+
+/** A HeaderValue, or an entry of a map<string, string>, which looks like one without a raw value. */
+function readEntry(reader: ProtobufReader): Entry {
+  const entry: Entry = { key: '', value: '' };
+  reader.message(readKeyAndValue, entry);
+  return entry;
+}
+
+function readKeyAndValue(reader: ProtobufReader, into: Entry): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) into.key = reader.string();
+    else if (field === 2) into.value = reader.string();
+    // Bytes that need not be text: one character for each.
+    else if (field === 3) into.value = reader.latin1() || into.value;
+    else reader.skip();
+  }
+}
+
+function addHeader(lines: Map<string, string[]>, { key, value }: Entry): void {
+  if (key.startsWith(':')) return;
+  const name = key.toLowerCase();
+  const values = lines.get(name);
+  if (values === undefined) lines.set(name, [value]);
+  else values.push(value);
+}
+
+/** A key may be one that objects have of themselves. */
+function addContext(context: Record<string, string>, { key, value }: Entry): void {
+  if (key in context) Object.defineProperty(context, key, { value, enumerable: true, configurable: true, writable: true });
+  else context[key] = value;
 }
 
 function splitPath(target: string): [path: string, query: string] {
@@ -41,33 +221,10 @@ function splitPath(target: string): [path: string, query: string] {
   return at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)];
 }
 
-/** One entry per header line (`encode_raw_headers`); bytes beyond ASCII become one character each. */
-function rawHeaders({ headers = [] }: HeaderMap): Headers {
-  const lines = new Map<string, string[]>();
-  for (const { key = '', value, raw_value: raw } of headers) {
-    if (key.startsWith(':')) continue;
-    const text = raw && raw.length > 0 ? raw.toString('latin1') : (value ?? '');
-    const name = key.toLowerCase();
-    const values = lines.get(name);
-    if (values === undefined) lines.set(name, [text]);
-    else values.push(text);
-  }
-  return lines;
-}
-
-function joinedHeaders(headers: Readonly<Record<string, string>>): Headers {
-  return new Map(
-    Object.entries(headers)
-      .filter(([name]) => !name.startsWith(':'))
-      .map(([name, value]) => [name.toLowerCase(), [value]]),
-  );
-}
-
 /** Null also for a time that no Date can hold. */
-function requestTime({ request }: AttributeContext): number | null {
-  const seconds = request?.time?.seconds;
-  if (seconds === undefined) return null;
-  const ms = Number(seconds) * 1000 + Math.trunc((request?.time?.nanos ?? 0) / 1e6);
+function requestTime({ seconds, nanos }: Attributes): number | null {
+  if (seconds === null) return null;
+  const ms = seconds * 1000 + Math.trunc(nanos / 1e6);
   return Math.abs(ms) <= MAX_DATE_MS ? ms : null;
 }
 

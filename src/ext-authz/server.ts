@@ -16,7 +16,6 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Verdict } from '../check.ts';
-import type { CheckRequest } from '../gen/envoy/service/auth/v3/CheckRequest.ts';
 import type { ProtoGrpcType } from '../gen/external_auth.ts';
 import type { HttpFacts } from '../http.ts';
 import { type DecisionRecord, decisionRecord } from '../record.ts';
@@ -76,7 +75,8 @@ export async function startServer(options: ServerOptions): Promise<CheckServer> 
   const health = new HealthImplementation({ '': 'SERVING', 'envoy.service.auth.v3.Authorization': 'SERVING' });
   health.addToServer(server);
   const { Check } = loadAuthorization().service;
-  const service = { Check: { ...Check, responseSerialize: (encoded: Buffer) => encoded } };
+  const asIs = (bytes: Buffer): Buffer => bytes;
+  const service = { Check: { ...Check, requestDeserialize: asIs, responseSerialize: asIs } };
   server.addService(service, { Check: checkHandler(options) } as UntypedServiceImplementation);
   await removeStaleSocket(options.listen);
   const target = await bind(server, options);
@@ -111,7 +111,7 @@ async function bind(server: Server, { listen, tls }: ServerOptions): Promise<str
   return listen.startsWith('unix:') ? listen : listen.replace(/:\d+$/, `:${port}`);
 }
 
-type Call = ServerUnaryCall<CheckRequest, Buffer>;
+type Call = ServerUnaryCall<Buffer, Buffer>;
 
 /** A verdict with its record and its bytes: what cannot be encoded must not be found out after the last catch. */
 interface Told {
@@ -153,8 +153,7 @@ function checkHandler(options: ServerOptions): (call: Call, respond: sendUnaryDa
     }
   }
 
-  async function answer(call: Call): Promise<Told> {
-    const verdict = await judge(call);
+  function told(verdict: Verdict): Told {
     try {
       return tell(verdict);
     } catch (cause) {
@@ -165,16 +164,16 @@ function checkHandler(options: ServerOptions): (call: Call, respond: sendUnaryDa
   return async function Check(call, respond) {
     const start = performance.now();
     count(1);
-    let response: Buffer = LAST_RESORT;
+    let answer: Buffer = LAST_RESORT;
     try {
-      const told = await answer(call);
+      const { verdict, record, response } = told(await judge(call));
       // After a cancellation Envoy has answered by itself, with a refusal: nothing went on.
-      observe(told.verdict, told.record, performance.now() - start, call.cancelled);
-      response = told.response;
+      observe(verdict, record, performance.now() - start, call.cancelled);
+      answer = response;
     } catch (cause) {
       onFailure?.(cause);
     } finally {
-      respond(null, response);
+      respond(null, answer);
       count(-1);
     }
   };

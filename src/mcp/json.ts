@@ -4,13 +4,13 @@
  * the two differ only in case, compatibility form or invisible characters), lone surrogates, integers a double cannot hold,
  * overflow.
  *
- * A scan over the text looks for what JSON.parse lets pass; the grammar itself is left to JSON.parse. On text that
- * JSON.parse accepts the scan is exact; on other text it only has to end.
+ * The grammar is left to JSON.parse. A scan over the text looks for what it lets pass, and for members that it has taken
+ * for one: the text then has more colons than the value has members. On text that is not JSON the scan only has to end.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { Reason } from '../reasons.ts';
 import { deny, ok, type Result } from '../result.ts';
-import { foldedForms } from './keys.ts';
+import { foldedForms, isPlain } from './keys.ts';
 
 export interface JsonLimits {
   readonly maxBytes: number;
@@ -37,7 +37,7 @@ export function readJson(bytes: Uint8Array, limits: JsonLimits, echoed: string |
   const ascii = isAscii(buffer);
   if (!ascii && !isUtf8(buffer)) return deny({ reason: 'json_invalid' });
   const text = buffer.toString(ascii ? 'latin1' : 'utf8');
-  const scanned = scan(text, limits, echoed);
+  const scanned = scan(text, limits.maxDepth, echoed);
   if (typeof scanned === 'string') return deny({ reason: scanned });
   let value: unknown;
   try {
@@ -46,28 +46,10 @@ export function readJson(bytes: Uint8Array, limits: JsonLimits, echoed: string |
     // The error quotes the text, and causes are logged.
     return deny({ reason: 'json_invalid' });
   }
-  const { members, ambiguity } = scanned;
-  return ambiguity === null ? ok({ value, text, members }) : deny({ reason: ambiguity });
-}
-
-interface Frame {
-  /** Folded keys seen in this object; null for an array. */
-  readonly keys: Set<string> | null;
-  expectKey: boolean;
-}
-
-interface Scan {
-  readonly text: string;
-  readonly maxDepth: number;
-  readonly maxMembers: number;
-  readonly echoed: string | null;
-  readonly stack: Frame[];
-  readonly members: Map<string, Span>;
-  /** The root member being read, and where its value starts. */
-  member: string | null;
-  memberStart: number;
-  /** What two parsers could read differently; it is one only if the text is JSON at all. */
-  ambiguity: 'json_duplicate_key' | 'json_number_imprecise' | null;
+  const members = countMembers(value, limits.maxMembers ?? Number.POSITIVE_INFINITY);
+  if (typeof members === 'string') return deny({ reason: members });
+  if (members !== scanned.colons) return deny({ reason: 'json_duplicate_key' });
+  return scanned.isImprecise ? deny({ reason: 'json_number_imprecise' }) : ok({ value, text, members: scanned.members });
 }
 
 const QUOTE = 0x22;
@@ -80,91 +62,88 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-function scan(
-  text: string,
-  { maxDepth, maxMembers = Number.POSITIVE_INFINITY }: JsonLimits,
-  echoed: string | null,
-): Scan | Reason {
-  const state: Scan = {
-    text,
-    maxDepth,
-    maxMembers,
-    echoed,
-    stack: [],
-    members: new Map(),
-    member: null,
-    memberStart: 0,
-    ambiguity: null,
-  };
+interface Scan {
+  readonly members: Map<string, Span>;
+  /** Outside of strings: one for each member. */
+  readonly colons: number;
+  readonly isImprecise: boolean;
+}
+
+function scan(text: string, maxDepth: number, echoed: string | null): Scan | Reason {
+  const members = new Map<string, Span>();
+  let depth = 0;
+  let colons = 0;
+  let isImprecise = false;
+  /** The last string in the root, its key once a colon follows; then where that member's value starts. */
+  let literal: Span = [0, 0];
+  let member: string | null = null;
+  let memberStart = 0;
+
   for (let at = 0; at < text.length; ) {
-    const next = step(state, at);
-    if (typeof next === 'string') return next;
-    at = next;
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) {
+      const end = endOfString(text, at);
+      if (end < 0) return 'json_invalid';
+      if (depth === 1) literal = [at, end];
+      at = end;
+      continue;
+    }
+    if (unit === MINUS || isDigit(unit)) {
+      const end = endOfNumber(text, at);
+      const isEchoed = depth === 1 && member !== null && member === echoed;
+      isImprecise ||= !isEchoed && !isExact(text, at, end);
+      at = end;
+      continue;
+    }
+    if (unit === OPEN_OBJECT || unit === OPEN_ARRAY) {
+      if (++depth > maxDepth) return 'json_too_deep';
+    } else if (unit === COLON) {
+      colons++;
+      if (depth === 1) {
+        member = readKey(text.slice(...literal));
+        memberStart = at + 1;
+      }
+    } else if (unit === COMMA || unit === CLOSE_OBJECT || unit === CLOSE_ARRAY) {
+      if (depth === 1 && member !== null) {
+        members.set(member, trimmed(text, memberStart, at));
+        member = null;
+      }
+      if (unit !== COMMA) depth--;
+    }
+    at++;
   }
-  return state;
+  return { members, colons, isImprecise };
 }
 
-/** Takes one token and says where the next starts, or what is wrong with it. */
-function step(state: Scan, at: number): number | Reason {
-  const unit = state.text.charCodeAt(at);
-  switch (unit) {
-    case QUOTE:
-      return takeString(state, at);
-    case OPEN_OBJECT:
-    case OPEN_ARRAY:
-      if (state.stack.length >= state.maxDepth) return 'json_too_deep';
-      state.stack.push({ keys: unit === OPEN_OBJECT ? new Set() : null, expectKey: true });
-      return at + 1;
-    case CLOSE_OBJECT:
-    case CLOSE_ARRAY:
-      closeMember(state, at);
-      state.stack.pop();
-      return at + 1;
-    case COMMA:
-      closeMember(state, at);
-      expectKey(state, true);
-      return at + 1;
-    case COLON:
-      expectKey(state, false);
-      if (state.stack.length === 1) state.memberStart = at + 1;
-      return at + 1;
-    default:
-      return unit === MINUS || isDigit(unit) ? takeNumber(state, at) : at + 1;
+/** Members of all objects in it, or what is wrong with one of them. */
+function countMembers(value: unknown, maxMembers: number): number | Reason {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  if (!Array.isArray(value)) {
+    const keys = Object.keys(value);
+    if (keys.length > maxMembers) return 'json_too_wide';
+    if (haveSameForm(keys)) return 'json_duplicate_key';
+    count = keys.length;
   }
-}
-
-function expectKey({ stack }: Scan, expected: boolean): void {
-  const frame = stack[stack.length - 1];
-  if (frame) frame.expectKey = expected;
-}
-
-function takeString(state: Scan, at: number): number | Reason {
-  const end = endOfString(state.text, at);
-  if (end < 0) return 'json_invalid';
-  const frame = state.stack[state.stack.length - 1];
-  if (!frame?.keys || !frame.expectKey) return end;
-  const key = readKey(state.text.slice(at, end));
-  if (key === null) return 'json_invalid';
-  for (const form of foldedForms(key)) {
-    if (frame.keys.has(form)) state.ambiguity ??= 'json_duplicate_key';
-    frame.keys.add(form);
+  for (const inner of Array.isArray(value) ? value : Object.values(value)) {
+    const within = countMembers(inner, maxMembers);
+    if (typeof within === 'string') return within;
+    count += within;
   }
-  if (frame.keys.size > state.maxMembers) return 'json_too_wide';
-  if (state.stack.length === 1) state.member = key;
-  return end;
+  return count;
 }
 
-function takeNumber(state: Scan, at: number): number {
-  const end = endOfNumber(state.text, at);
-  const isEchoed = state.stack.length === 1 && state.member !== null && state.member === state.echoed;
-  if (!isEchoed && !isExact(state.text.slice(at, end))) state.ambiguity ??= 'json_number_imprecise';
-  return end;
-}
-
-function closeMember(state: Scan, end: number): void {
-  if (state.stack.length !== 1 || state.member === null) return;
-  state.members.set(state.member, trimmed(state.text, state.memberStart, end));
-  state.member = null;
+/** Whether some parser would take two of these, which differ, for one. */
+function haveSameForm(keys: readonly string[]): boolean {
+  if (keys.length < 2 || keys.every(isPlain)) return false;
+  const seen = new Set<string>();
+  for (const key of keys) {
+    for (const form of foldedForms(key)) {
+      if (seen.has(form)) return true;
+      seen.add(form);
+    }
+  }
+  return false;
 }
 
 /** The index after the closing quote; negative if there is none, or at a surrogate without its other half. */
@@ -213,10 +192,13 @@ function isNumberUnit(unit: number): boolean {
 }
 
 /** Every parser reads the same number: no overflow, and an integer literal that a double holds exactly. */
-function isExact(literal: string): boolean {
+function isExact(text: string, start: number, end: number): boolean {
+  const literal = text.slice(start, end);
+  const isInteger = /^-?\d+$/.test(literal);
+  if (isInteger && literal.length < 16) return true;
   const value = Number(literal);
   if (Number.isSafeInteger(value) || Number.isNaN(value)) return true; // NaN: no number at all, JSON.parse says so
-  return Number.isFinite(value) && !/^-?\d+$/.test(literal);
+  return Number.isFinite(value) && !isInteger;
 }
 
 function trimmed(text: string, start: number, end: number): Span {

@@ -5,11 +5,21 @@
 
 /** The forms of a key; two keys count as the same where they share one. */
 export function foldedForms(key: string): readonly string[] {
+  if (isPlain(key)) return [key];
   if (/^[\x20-\x7e]*$/.test(key)) return [key.toLowerCase()];
   const nul = key.indexOf('\0');
   const whole = foldKey(key);
   const upToNul = nul < 0 ? whole : foldKey(key.slice(0, nul));
   return upToNul === whole ? [whole] : [whole, upToNul];
+}
+
+/** A key that is its own only form: no capitals, nothing beyond ASCII, nothing that cannot be seen. */
+export function isPlain(key: string): boolean {
+  for (let at = 0; at < key.length; at++) {
+    const unit = key.charCodeAt(at);
+    if (unit < 0x20 || unit > 0x7e || (unit >= 0x41 && unit <= 0x5a)) return false;
+  }
+  return true;
 }
 
 /** In pieces: to normalise a long run of combining marks at once takes quadratic time. */

@@ -3,6 +3,7 @@
  * Times come from Envoy's clock and ids from verified tokens; nothing here is computed from what a header claims.
  */
 import type { HttpFacts } from '../http.ts';
+import { keptText, quote, quoteOrNull, rfc3339 } from '../json-text.ts';
 import type { Operation } from '../mcp/operation.ts';
 import type { Resource, ToolFacts } from '../resource.ts';
 import type { Principal } from '../token/principal.ts';
@@ -55,29 +56,27 @@ export function policyInput(
       path: http.path,
       sourceIp: http.sourceIp,
       sourcePrincipal: http.sourcePrincipal,
-      time: new Date(http.timeMs).toISOString(),
+      time: rfc3339(http.timeMs),
       headers: pick(http, headerNames),
       context: http.context,
     },
   };
 }
 
-/**
- * The input as JSON text. A principal and a tool come again and again, always as the same object, so their text is kept
- * for as long as they are.
- */
+/** The input as JSON text, as JSON.stringify would write it. */
 export function inputText({ mcp, principal, tool, request }: PolicyInput): string {
-  return `{"version":1,"mcp":${JSON.stringify(mcp)},"principal":${kept(principal)},"tool":${kept(tool)},"request":${JSON.stringify(request)}}`;
+  return `{"version":1,"mcp":${mcpText(mcp)},"principal":${keptText(principal)},"tool":${keptText(tool)},"request":${requestText(request)}}`;
 }
 
-const texts = new WeakMap<object, string>();
+function mcpText({ era, revision, kind, method, targets, tool, backend, ...rest }: PolicyInput['mcp']): string {
+  const about = targets.map(({ type, name }) => `{"type":"${type}","name":${quote(name)}}`).join(',');
+  const args = rest.arguments === null ? 'null' : JSON.stringify(rest.arguments);
+  return `{"era":"${era}","revision":"${revision}","kind":"${kind}","method":${quoteOrNull(method)},"targets":[${about}],"tool":${quoteOrNull(tool)},"arguments":${args},"backend":${quote(backend)}}`;
+}
 
-function kept(value: object): string {
-  const known = texts.get(value);
-  if (known !== undefined) return known;
-  const text = JSON.stringify(value);
-  texts.set(value, text);
-  return text;
+function requestText(request: PolicyInput['request']): string {
+  const { method, host, path, sourceIp, sourcePrincipal, time, headers, context } = request;
+  return `{"method":${quote(method)},"host":${quote(host)},"path":${quote(path)},"sourceIp":${quote(sourceIp)},"sourcePrincipal":${quoteOrNull(sourcePrincipal)},"time":"${time}","headers":${JSON.stringify(headers)},"context":${JSON.stringify(context)}}`;
 }
 
 function pick(http: HttpFacts, names: readonly string[]): Record<string, string> {

@@ -8,7 +8,7 @@ import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { loadAuthorization } from '../../src/ext-authz/server.ts';
 import { ask, lineOf } from '../support/ask.ts';
 import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
-import { overTheWire, toCheckRequest } from '../support/envoy-model.ts';
+import { toCheckRequest } from '../support/envoy-model.ts';
 
 type Tree = Record<string, any>;
 
@@ -91,7 +91,7 @@ function checkAs(channel: ChannelCredentials): Promise<string> {
   const client = new (loadAuthorization())(target, channel);
   const request = toCheckRequest({ method: 'GET', path: '/', authority: 'localhost', headers: [], body: null });
   return new Promise((resolve) => {
-    client.Check(overTheWire(request as never), { deadline: Date.now() + 2000 }, (error, response) => {
+    client.Check(request, { deadline: Date.now() + 2000 }, (error, response) => {
       client.close();
       resolve(error ? 'no answer' : `answer ${response?.denied_response?.status?.code}`);
     });

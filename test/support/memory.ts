@@ -18,7 +18,7 @@ import { parseConfig } from '../../src/config.ts';
 import { toHttpFacts } from '../../src/ext-authz/request.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
-import type { CheckRequest } from '../../src/gen/envoy/service/auth/v3/CheckRequest.ts';
+import type { CheckRequestInput } from '../../src/gen/envoy/service/auth/v3/CheckRequest.ts';
 import { noFacts } from '../../src/http.ts';
 import { buildLive } from '../../src/ports.ts';
 import { decisionRecord } from '../../src/record.ts';
@@ -27,7 +27,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createCallers } from './callers.ts';
 import type { Concrete, World } from './cases.ts';
 import { testIssuerConfig } from './deployment.ts';
-import { actOn, toCheckRequest } from './envoy-model.ts';
+import { actOn, overTheWire, toCheckRequest } from './envoy-model.ts';
 import type { Observed, Seen } from './expectations.ts';
 import { startTestIssuer } from './issuer.ts';
 import { NO_ANSWER } from './wire.ts';
@@ -93,8 +93,8 @@ export async function createMemoryWorld() {
   };
 
   /** What the sidecar does with one CheckRequest. */
-  async function decide(request: CheckRequest): Promise<Verdict> {
-    const http = toHttpFacts(request, new Metadata(), Date.now());
+  async function decide(request: CheckRequestInput): Promise<Verdict> {
+    const http = toHttpFacts(overTheWire(request), new Metadata(), Date.now());
     if (http !== null) return check(http, live.ports, Date.now() + DEADLINE_MS);
     return denied({ reason: 'request_invalid' }, newFacts(noFacts(), randomUUID()), live.ports);
   }

@@ -7,13 +7,13 @@ import type { _envoy_service_auth_v3_AttributeContext_HttpRequestInput as HttpIn
 import type { CheckRequestInput } from '../../../src/gen/envoy/service/auth/v3/CheckRequest.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { NOW_MS } from '../support/facts.ts';
-import { deserializeRequest } from '../support/wire.ts';
+import { serializeRequest } from '../support/wire.ts';
 
 type Attributes = NonNullable<CheckRequestInput['attributes']>;
 
 function facts(http: HttpInput | null, attributes: Partial<Attributes> = {}, metadata = new Metadata()): HttpFacts | null {
   const request = { attributes: { request: { http }, ...attributes } };
-  return toHttpFacts(deserializeRequest(request), metadata, NOW_MS);
+  return toHttpFacts(serializeRequest(request), metadata, NOW_MS);
 }
 
 function some(http: HttpInput = {}, attributes: Partial<Attributes> = {}, metadata?: Metadata): HttpFacts {
@@ -76,8 +76,8 @@ suite('a CheckRequest', () => {
   });
 
   test('without HTTP, a method or a path is none', () => {
-    assert.equal(toHttpFacts(deserializeRequest({}), new Metadata(), NOW_MS), null);
-    assert.equal(toHttpFacts(deserializeRequest({ attributes: {} }), new Metadata(), NOW_MS), null);
+    assert.equal(toHttpFacts(serializeRequest({}), new Metadata(), NOW_MS), null);
+    assert.equal(toHttpFacts(serializeRequest({ attributes: {} }), new Metadata(), NOW_MS), null);
     for (const http of [null, {}, { method: 'POST' }, { path: '/mcp' }]) assert.equal(facts(http), null);
   });
 
@@ -202,6 +202,67 @@ test('a trace id is taken from a well-formed traceparent only', () => {
   ]) {
     assert.equal(traceOf(value), null, value);
   }
+});
+
+suite('bytes', () => {
+  const whole = serializeRequest({
+    attributes: {
+      source: { address: { socket_address: { address: '192.0.2.1', port_value: 1 } }, principal: 'p' },
+      destination: { principal: 'q' },
+      request: {
+        time: { seconds: 5, nanos: 1 },
+        http: { method: 'POST', path: '/mcp', host: 'h\u00e9', raw_body: Buffer.from('{}'), ...raw([['x-a', '1']]) },
+      },
+      context_extensions: { a: 'b' },
+    },
+  });
+  const read = (bytes: Uint8Array) => toHttpFacts(Buffer.from(bytes), new Metadata(), NOW_MS);
+
+  test('are read as proto-loader wrote them', () => {
+    const found = read(whole);
+    assert.deepEqual([found?.host, found?.sourceIp, found?.timeMs], ['h\u00e9', '192.0.2.1', 5000]);
+  });
+
+  test('cut short anywhere are no request, or one without what came after', () => {
+    for (let length = 0; length < whole.length; length++) assert.equal(read(whole.subarray(0, length)), null, `${length} bytes`);
+  });
+
+  test('of a later version have fields that are passed over', () => {
+    // Field 99 as varint, as 64 bits, as bytes, as 32 bits.
+    const unknown = [
+      [0x98, 6, 255, 1],
+      [0x99, 6, 1, 2, 3, 4, 5, 6, 7, 8],
+      [0x9a, 6, 2, 7, 7],
+      [0x9d, 6, 1, 2, 3, 4],
+    ];
+    for (const field of unknown) assert.deepEqual(read(Buffer.concat([Buffer.from(field), whole])), read(whole));
+  });
+
+  test('of the wrong type, in a group or with a number without end are no request', () => {
+    const endless = Array.from({ length: 11 }, () => 0xff);
+    for (const field of [
+      [8, 1],
+      [0x0b, 0x0c],
+      [0, 0],
+      [0x98, 6, ...endless, 1],
+      [0x9a, 6, 0x7f, 1],
+      [0x0a, ...endless, 1],
+    ])
+      assert.equal(read(Buffer.concat([whole, Buffer.from(field)])), null, String(field));
+  });
+
+  test('of any kind do not make it throw', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void read(bytes)));
+    const change = fc.tuple(fc.nat(whole.length - 1), fc.nat(255));
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+        const changed = Buffer.from(whole);
+        for (const [at, byte] of changes) changed[at] = byte;
+        const found = read(changed);
+        if (found !== null) new Date(found.timeMs).toISOString();
+      }),
+    );
+  });
 });
 
 test('nothing that Envoy could send makes it throw', () => {

@@ -60,7 +60,7 @@ suite('a decision line', () => {
   test('can be written of a request of which nothing is known', () => {
     const verdict = denied({ reason: 'request_invalid' }, newFacts(noFacts(), DECISION_ID), fakePorts());
     assert.equal(lineOf(verdict).line.reason, 'request_invalid');
-    const odd = { ...noFacts(), timeMs: Number.NaN, path: '\ud834', host: '\n' };
+    const odd = { ...noFacts(), timeMs: 8.64e15, path: '\ud834', host: '\n' };
     lineOf(denied({ reason: 'request_invalid' }, newFacts(odd, DECISION_ID), fakePorts()));
   });
 
@@ -150,7 +150,7 @@ suite('the decision log', () => {
     const sink = createSink();
     const { write, flush, refuse } = await logTo(sink);
     const verdict = await decide();
-    const broken = { ...verdict, facts: { ...verdict.facts, stages: null } } as unknown as Verdict;
+    const broken = { ...verdict, facts: { ...verdict.facts, http: null } } as unknown as Verdict;
     write(broken, decisionRecord(verdict), 1, false);
     refuse();
     await flush();
