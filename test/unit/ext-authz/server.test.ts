@@ -307,7 +307,7 @@ suite('the server', () => {
         (error, response) => (error ? reject(error) : resolve(response as Buffer)),
       );
     });
-    assert.equal(Number(deserializeResponse(answer).denied_response?.status?.code), 400);
+    assert.equal(Number(deserializeResponse(answer).denied_response?.status?.code), 500);
     assert.ok((await envoy.check(checkRequest('{}'))).ok_response);
   });
 
