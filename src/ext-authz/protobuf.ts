@@ -174,20 +174,22 @@ export class ProtobufWriter {
 
   #text(text: string): void {
     this.#reserve(text.length * 3);
+    const length = this.#ascii(text) ? text.length : Buffer.byteLength(text);
+    this.#at -= length;
+    if (length > text.length) this.#bytes.write(text, this.#at);
+  }
+
+  /** Writes text that ends here, if it is ASCII. */
+  #ascii(text: string): boolean {
     const bytes = this.#bytes;
     const { length } = text;
     const start = this.#at - length;
     for (let index = 0; index < length; index++) {
       const unit = text.charCodeAt(index);
-      if (unit > 0x7f) return this.#utf8(text);
+      if (unit > 0x7f) return false;
       bytes[start + index] = unit;
     }
-    this.#at = start;
-  }
-
-  #utf8(text: string): void {
-    this.#at -= Buffer.byteLength(text);
-    this.#bytes.write(text, this.#at);
+    return true;
   }
 
   #varint(value: number): void {

@@ -203,11 +203,22 @@ function readKeyAndValue(reader: ProtobufReader, into: Entry): void {
 }
 
 function addHeader(lines: Map<string, string[]>, { key, value }: Entry): void {
-  if (key.startsWith(':')) return;
-  const name = key.toLowerCase();
+  if (key.charCodeAt(0) === COLON) return;
+  const name = lowerCase(key);
   const values = lines.get(name);
   if (values === undefined) lines.set(name, [value]);
   else values.push(value);
+}
+
+const COLON = 0x3a;
+
+/** Envoy's names are in lower case already. */
+function lowerCase(name: string): string {
+  for (let at = 0; at < name.length; at++) {
+    const unit = name.charCodeAt(at);
+    if ((unit >= 0x41 && unit <= 0x5a) || unit > 0x7f) return name.toLowerCase();
+  }
+  return name;
 }
 
 /** A key may be one that objects have of themselves. */

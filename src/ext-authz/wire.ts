@@ -1,4 +1,5 @@
 /** CheckResponse to bytes. Field numbers are those in proto/; fields are written last first (see protobuf.ts). */
+import type { DecisionRecord } from '../record.ts';
 import { ProtobufWriter } from './protobuf.ts';
 import type { CheckResponse, HeaderLine } from './response.ts';
 
@@ -53,9 +54,10 @@ function writeHeaderOptions(field: number, headers: readonly HeaderLine[]): void
 }
 
 /** google.protobuf.Struct: a map of names to values, in no order. Undefined members are left out. */
-function writeStruct(field: number, record: object): void {
+function writeStruct(field: number, metadata: DecisionRecord): void {
   const before = writer.length;
-  for (const [name, value] of Object.entries(record)) {
+  for (const name in metadata) {
+    const value = metadata[name as keyof DecisionRecord];
     if (value === undefined) continue;
     const beforeEntry = writer.length;
     const beforeValue = writer.length;
@@ -69,13 +71,17 @@ function writeStruct(field: number, record: object): void {
 
 /** google.protobuf.Value of a string, a number or a list of strings: all that a record holds. */
 function writeValue(value: string | number | readonly string[]): void {
-  if (typeof value === 'string') return writer.string(3, value);
-  if (typeof value === 'number') return writer.double(2, value);
+  if (typeof value === 'string') writer.string(3, value);
+  else if (typeof value === 'number') writer.double(2, value);
+  else writeList(value);
+}
+
+function writeList(values: readonly string[]): void {
   const before = writer.length;
-  for (const one of value.toReversed()) {
-    const beforeOne = writer.length;
-    writer.string(3, one);
-    writer.close(1, beforeOne);
+  for (const value of values.toReversed()) {
+    const beforeValue = writer.length;
+    writer.string(3, value);
+    writer.close(1, beforeValue);
   }
   writer.close(6, before);
 }

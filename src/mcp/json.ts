@@ -63,56 +63,95 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
 interface Scan {
+  readonly text: string;
+  readonly echoed: string | null;
   readonly members: Map<string, Span>;
+  depth: number;
   /** Outside of strings: one for each member. */
-  readonly colons: number;
-  readonly isImprecise: boolean;
+  colons: number;
+  isImprecise: boolean;
+  /** The last string in the root; its key, if a colon follows. */
+  literalStart: number;
+  literalEnd: number;
+  /** The root's member being read, and where its value starts. */
+  member: string | null;
+  memberStart: number;
 }
 
 function scan(text: string, maxDepth: number, echoed: string | null): Scan | Reason {
-  const members = new Map<string, Span>();
-  let depth = 0;
-  let colons = 0;
-  let isImprecise = false;
-  /** The last string in the root, its key once a colon follows; then where that member's value starts. */
-  let literal: Span = [0, 0];
-  let member: string | null = null;
-  let memberStart = 0;
-
+  const state: Scan = {
+    text,
+    echoed,
+    members: new Map(),
+    depth: 0,
+    colons: 0,
+    isImprecise: false,
+    literalStart: 0,
+    literalEnd: 0,
+    member: null,
+    memberStart: 0,
+  };
   for (let at = 0; at < text.length; ) {
-    const unit = text.charCodeAt(at);
-    if (unit === QUOTE) {
-      const end = endOfString(text, at);
-      if (end < 0) return 'json_invalid';
-      if (depth === 1) literal = [at, end];
-      at = end;
-      continue;
-    }
-    if (unit === MINUS || isDigit(unit)) {
-      const end = endOfNumber(text, at);
-      const isEchoed = depth === 1 && member !== null && member === echoed;
-      isImprecise ||= !isEchoed && !isExact(text, at, end);
-      at = end;
-      continue;
-    }
-    if (unit === OPEN_OBJECT || unit === OPEN_ARRAY) {
-      if (++depth > maxDepth) return 'json_too_deep';
-    } else if (unit === COLON) {
-      colons++;
-      if (depth === 1) {
-        member = readKey(text.slice(...literal));
-        memberStart = at + 1;
-      }
-    } else if (unit === COMMA || unit === CLOSE_OBJECT || unit === CLOSE_ARRAY) {
-      if (depth === 1 && member !== null) {
-        members.set(member, trimmed(text, memberStart, at));
-        member = null;
-      }
-      if (unit !== COMMA) depth--;
-    }
-    at++;
+    at = passToken(state, at);
+    if (at < 0) return 'json_invalid';
+    if (state.depth > maxDepth) return 'json_too_deep';
   }
-  return { members, colons, isImprecise };
+  return state;
+}
+
+/** Takes note of one token and says where the next starts; negative where none can. */
+function passToken(state: Scan, at: number): number {
+  const unit = state.text.charCodeAt(at);
+  switch (unit) {
+    case QUOTE:
+      return passString(state, at);
+    case OPEN_OBJECT:
+    case OPEN_ARRAY:
+      state.depth++;
+      break;
+    case COLON:
+      state.colons++;
+      if (state.depth === 1) openMember(state, at + 1);
+      break;
+    case COMMA:
+      closeMember(state, at);
+      break;
+    case CLOSE_OBJECT:
+    case CLOSE_ARRAY:
+      closeMember(state, at);
+      state.depth--;
+      break;
+    default:
+      if (unit === MINUS || isDigit(unit)) return passNumber(state, at);
+  }
+  return at + 1;
+}
+
+function passString(state: Scan, at: number): number {
+  const end = endOfString(state.text, at);
+  if (state.depth === 1) {
+    state.literalStart = at;
+    state.literalEnd = end;
+  }
+  return end;
+}
+
+function passNumber(state: Scan, at: number): number {
+  const end = endOfNumber(state.text, at);
+  const isEchoed = state.depth === 1 && state.member !== null && state.member === state.echoed;
+  if (!isEchoed && !isExact(state.text, at, end)) state.isImprecise = true;
+  return end;
+}
+
+function openMember(state: Scan, at: number): void {
+  state.member = readKey(state.text.slice(state.literalStart, state.literalEnd));
+  state.memberStart = at;
+}
+
+function closeMember(state: Scan, end: number): void {
+  if (state.depth !== 1 || state.member === null) return;
+  state.members.set(state.member, trimmed(state.text, state.memberStart, end));
+  state.member = null;
 }
 
 /** Members of all objects in it, or what is wrong with one of them. */

@@ -27,7 +27,13 @@ const HEADER_NAME = /^x-[a-z0-9]+(-[a-z0-9]+)*$/;
 const RESERVED_HEADER = /^x-(envoy|forwarded|mcp|request-id)/;
 const HEADER_VALUE = /^[\x20-\x7e]{0,1024}$/;
 
-/** `result` is what the evaluation gave: undefined where the rule is undefined. */
+/** The value of the rule asked for, out of OPA's result set; undefined where the rule is. */
+export function readResultSet(text: string): unknown {
+  const results: unknown = JSON.parse(text);
+  const only: unknown = Array.isArray(results) && results.length === 1 ? results[0] : undefined;
+  return isObject(only) ? only.result : undefined;
+}
+
 export function readInbound(result: unknown): Result<null> {
   const shaped = readAllow(result, INBOUND);
   return shaped.ok ? ok(null) : shaped;

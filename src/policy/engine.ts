@@ -31,8 +31,8 @@ export const ENTRYPOINTS = { inbound: 'mcp/inbound/decision', outbound: 'mcp/out
 
 export type Entrypoint = keyof typeof ENTRYPOINTS;
 
-/** One input, read once; the value of each entry point asked for, undefined where the rule is. */
-export type Evaluation = (entrypoint: Entrypoint) => Result<unknown>;
+/** One input, read once; for each entry point asked for the result set, as JSON text. */
+export type Evaluation = (entrypoint: Entrypoint) => Result<string>;
 
 export interface Engine {
   /** @param input JSON text. */
@@ -69,9 +69,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
           taken = { policy, address: parseInput(policy, input) };
           resident = taken;
         }
-        const results = evaluate(taken, entrypoint);
-        const first: unknown = Array.isArray(results) && results.length === 1 ? results[0] : undefined;
-        return ok((first as { result?: unknown } | undefined)?.result);
+        return ok(evaluate(taken, entrypoint));
       } catch (thrown) {
         // The instance is in no known state now: whatever is asked next is asked of a new one.
         policy = null;
@@ -153,7 +151,7 @@ function inMemory<T>(memory: WasmMemory, make: () => T): T {
 function lackingBuiltins(policy: LoadedPolicy, { now }: EngineOptions): string[] {
   const abi = abiOf(policy);
   const supplied = createBuiltins(now);
-  const needed = Object.keys(readJsonAt(policy, abi.opa_json_dump(abi.builtins())) as object);
+  const needed = Object.keys(JSON.parse(textAt(policy, abi.opa_json_dump(abi.builtins()))) as object);
   return needed.filter((name) => !Object.hasOwn(supplied, name) && !suppliedByTheSdk.includes(name));
 }
 
@@ -189,14 +187,14 @@ function parseInput(policy: LoadedPolicy, input: string): number {
   return parsed;
 }
 
-function evaluate({ policy, address }: Taken, entrypoint: Entrypoint): unknown {
+function evaluate({ policy, address }: Taken, entrypoint: Entrypoint): string {
   const abi = abiOf(policy);
   const context = abi.opa_eval_ctx_new();
   abi.opa_eval_ctx_set_input(context, address);
   abi.opa_eval_ctx_set_data(context, policy.dataAddr);
   abi.opa_eval_ctx_set_entrypoint(context, policy.entrypoints[ENTRYPOINTS[entrypoint]]);
   abi.eval(context);
-  return readJsonAt(policy, abi.opa_json_dump(abi.opa_eval_ctx_get_result(context)));
+  return textAt(policy, abi.opa_json_dump(abi.opa_eval_ctx_get_result(context)));
 }
 
 /** Its memory as a buffer; growing replaces the one underneath. */
@@ -210,10 +208,10 @@ function memoryOf({ mem }: LoadedPolicy): Buffer {
 
 const memories = new WeakMap<object, Buffer>();
 
-/** JSON text that ends with a zero byte, in the instance's memory. */
-function readJsonAt(policy: LoadedPolicy, address: number): unknown {
+/** Text that ends with a zero byte, in the instance's memory. */
+function textAt(policy: LoadedPolicy, address: number): string {
   const memory = memoryOf(policy);
-  return JSON.parse(memory.toString('utf8', address, memory.indexOf(0, address)));
+  return memory.toString('utf8', address, memory.indexOf(0, address));
 }
 
 /** opa-wasm throws strings and plain objects as well as errors. */

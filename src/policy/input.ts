@@ -76,7 +76,13 @@ function mcpText({ era, revision, kind, method, targets, tool, backend, ...rest 
 
 function requestText(request: PolicyInput['request']): string {
   const { method, host, path, sourceIp, sourcePrincipal, time, headers, context } = request;
-  return `{"method":${quote(method)},"host":${quote(host)},"path":${quote(path)},"sourceIp":${quote(sourceIp)},"sourcePrincipal":${quoteOrNull(sourcePrincipal)},"time":"${time}","headers":${JSON.stringify(headers)},"context":${JSON.stringify(context)}}`;
+  return `{"method":${quote(method)},"host":${quote(host)},"path":${quote(path)},"sourceIp":${quote(sourceIp)},"sourcePrincipal":${quoteOrNull(sourcePrincipal)},"time":"${time}","headers":${textsText(headers)},"context":${textsText(context)}}`;
+}
+
+/** Mostly there are none. */
+function textsText(texts: Readonly<Record<string, string>>): string {
+  for (const _ in texts) return JSON.stringify(texts);
+  return '{}';
 }
 
 function pick(http: HttpFacts, names: readonly string[]): Record<string, string> {

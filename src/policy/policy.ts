@@ -1,7 +1,8 @@
 /** The policy in force: one bundle's engine under one revision. Both questions of a request go to the same one. */
+import { LRUCache } from 'lru-cache';
 import type { Result } from '../result.ts';
 import { readBundle } from './bundle.ts';
-import { type Outbound, readInbound, readOutbound } from './decision.ts';
+import { type Outbound, readInbound, readOutbound, readResultSet } from './decision.ts';
 import { loadEngine } from './engine.ts';
 
 export interface PolicyOptions {
@@ -31,20 +32,37 @@ export interface Policy {
 export async function loadPolicy(options: PolicyOptions): Promise<Policy> {
   const { wasm, data, revision } = await readBundle(options.archive, { maxBytes: options.maxBundleBytes });
   const engine = await loadEngine({ wasm, data, maxMemoryBytes: options.maxMemoryBytes, now: options.now });
+  const inbound = reader(readInbound);
+  const outbound = reader((result) => readOutbound(result, options.maxTtlSeconds));
   return {
     revision,
     ask: (input) => {
       const evaluate = engine.take(input);
       return {
         inbound: () => {
-          const result = evaluate('inbound');
-          return result.ok ? readInbound(result.value) : result;
+          const results = evaluate('inbound');
+          return results.ok ? inbound(results.value) : results;
         },
         outbound: () => {
-          const result = evaluate('outbound');
-          return result.ok ? readOutbound(result.value, options.maxTtlSeconds) : result;
+          const results = evaluate('outbound');
+          return results.ok ? outbound(results.value) : results;
         },
       };
     },
+  };
+}
+
+const MAX_KEPT = 256;
+const MAX_KEPT_CHARACTERS = 1024;
+
+/** A policy says the same few things again and again; each is judged once. What it says is evaluated every time. */
+function reader<T>(read: (result: unknown) => Result<T>): (results: string) => Result<T> {
+  const known = new LRUCache<string, Result<T>>({ max: MAX_KEPT });
+  return (results) => {
+    const before = known.get(results);
+    if (before !== undefined) return before;
+    const answer = read(readResultSet(results));
+    if (results.length <= MAX_KEPT_CHARACTERS) known.set(results, answer);
+    return answer;
   };
 }
