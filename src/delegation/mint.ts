@@ -3,7 +3,7 @@
  * hot path without a network hop. Signing goes straight to node:crypto: one synchronous call of some tens of microseconds,
  * where WebCrypto would add a trip through the thread pool.
  */
-import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { createPublicKey, type KeyObject, randomUUID, sign } from 'node:crypto';
 import type { JsonObject } from '../mcp/message.ts';
 import { deny, ok, type Result } from '../result.ts';
 import type { Actor } from '../token/principal.ts';
@@ -39,7 +39,7 @@ export function createMint({ issuer, actor, keys, now }: MintOptions): Mint {
   function delegate({ principal, outbound }: DelegationRequest): Result<Delegation> {
     const issuedAt = Math.floor(now() / 1000);
     const expiresAt = issuedAt + outbound.ttlSeconds;
-    const tokenId = randomBytes(16).toString('base64url');
+    const tokenId = randomUUID();
     const scope = outbound.scopes.join(' ');
     const claims = {
       iss: issuer,

@@ -6,6 +6,7 @@ import { check, denied, newFacts, type Verdict } from '../../src/check.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { HttpFacts } from '../../src/http.ts';
+import type { Policy } from '../../src/policy/policy.ts';
 import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../../src/reasons.ts';
 import { decisionRecord } from '../../src/record.ts';
 import { publicName } from '../../src/resource.ts';
@@ -631,6 +632,21 @@ suite('time', () => {
     for (const deadlineMs of [NOW_MS, NOW_MS - 1, 0, -1]) {
       assert.equal((await decide(request(), { delegate: { exchange, mint: null } }, deadlineMs)).reason, 'deadline_exceeded');
     }
+    assert.deepEqual(exchange.requests, []);
+  });
+
+  test('that a slow policy used up ends the Check once it has answered', async () => {
+    const exchange = fakeDelegate();
+    let time = NOW_MS;
+    const policy: Policy = {
+      revision: 'r1',
+      ask: (input) => {
+        time += 1000;
+        return fakePolicy().ask(input);
+      },
+    };
+    const verdict = await decide(request(), { policy, now: () => time, delegate: { exchange, mint: null } }, NOW_MS + 500);
+    assert.equal(verdict.reason, 'deadline_exceeded');
     assert.deepEqual(exchange.requests, []);
   });
 

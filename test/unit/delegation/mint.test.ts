@@ -54,7 +54,7 @@ suite('a minted token', () => {
       });
       const { token, tokenId, ...facts } = made;
       assert.deepEqual(facts, { audience: AUDIENCE, scope: 'ledger:getBalance', expiresAt: NOW + 5, actor: ACTOR });
-      assert.ok(token.length < 8192 && tokenId.length === 22);
+      assert.ok(token.length < 8192 && tokenId.length === 36);
     });
   }
 
