@@ -34,20 +34,15 @@ const REDIRECTING =
 /** Names with a telling word that say nothing of who calls; and what MCP defines, in its own spelling. */
 const HARMLESS = /^(user-agent|x-user-agent|idempotency-key|(sec|mcp)-[a-z0-9-]+)$/;
 
-interface Judged {
-  readonly canonical: string;
-  readonly isIdentity: boolean;
-}
-
 /** Names repeat from request to request; a client that makes up new ones cannot make this grow. */
-const judged = new LRUCache<string, Judged>({ max: 1000 });
+const judged = new LRUCache<string, boolean>({ max: 1000 });
 const MAX_KEPT_NAME = 64;
 
-function judge(name: string): Judged {
+/** Whether the backend could take a header of this name for an identity, a credential or an order of ours. */
+export function isIdentityHeader(name: string): boolean {
   const known = judged.get(name);
   if (known !== undefined) return known;
-  const inFull = canonical(name);
-  const verdict = { canonical: inFull, isIdentity: !HARMLESS.test(name) && isTelling(inFull) };
+  const verdict = !HARMLESS.test(name) && isTelling(canonical(name));
   if (name.length <= MAX_KEPT_NAME) judged.set(ownCopy(name), verdict);
   return verdict;
 }
@@ -57,15 +52,13 @@ function ownCopy(name: string): string {
   return Buffer.from(name).toString();
 }
 
-/** Whether the backend could take a header of this name for an identity, a credential or an order of ours. */
-export function isIdentityHeader(name: string): boolean {
-  return judge(name).isIdentity;
-}
-
 function isTelling(name: string): boolean {
   if (REDIRECTING.test(name) || TELLING_STEM.test(name) || TELLING_PAIR.test(name)) return true;
   return name.split('-').some((word) => TELLING_WORDS.has(word));
 }
+
+/** A name that is canonical already, as nearly all are. */
+const PLAIN_NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 
 /** The name as the most careless server sees it: case does not count, and whatever is no letter or digit is a hyphen. */
 function canonical(name: string): string {
@@ -88,12 +81,12 @@ export function delegationHeaders(
     set.push([tokenHeader, tokenHeader === 'authorization' ? `Bearer ${delegation.token}` : delegation.token]);
   }
   // Envoy removes last: a name we set must not be among those we remove.
-  const ours = set.map(([name]) => name);
-  const twins = [tokenHeader, ...ours].map((name) => judge(name).canonical);
+  const ours = new Set(set.map(([name]) => name));
+  const twins = new Set([tokenHeader, ...ours].map(canonical));
   const remove: string[] = [];
   for (const name of headers.keys()) {
-    const { canonical, isIdentity } = judge(name);
-    if ((isIdentity || twins.includes(canonical)) && !ours.includes(name)) remove.push(name);
+    if (!ours.has(name) && (isIdentityHeader(name) || twins.has(PLAIN_NAME.test(name) ? name : canonical(name))))
+      remove.push(name);
   }
   return { set, remove };
 }
