@@ -58,7 +58,7 @@ describe('who may know which library', () => {
     undici: /^src\/http-client\.ts$/,
     yaml: /^src\/config\.ts$/,
     zod: /^src\/config(-schema)?\.ts$/,
-    'lru-cache': /^src\/(token|delegation)\//,
+    'lru-cache': /^src\/(token|policy|delegation)\//,
   };
 
   test('each stays where it belongs', () => {
@@ -107,7 +107,7 @@ function importsOf(file: string): string[] {
 function levelOf(file: string): number {
   const name = file.slice('src/'.length);
   const levels = [
-    /^(result|verdict|reasons|http|http-client|http-server|version|deadline|socket-file|client-authentication)\.ts$/,
+    /^(result|verdict|reasons|json-text|http|http-client|http-server|version|deadline|socket-file|client-authentication)\.ts$/,
     /^mcp\//,
     /^(token\/|resource\.ts$)/,
     /^policy\//,

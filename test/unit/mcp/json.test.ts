@@ -180,13 +180,24 @@ suite('numbers', () => {
     '1E+2',
     '-1.5e-3',
   ];
-  const rounded = ['1e22', '123e45', '1.7976931348623157e308', '1e-400', '0.30000000000000000004', '3.141592653589793238462643'];
+  const rounded = [
+    '1e17',
+    '1e22',
+    '123e45',
+    '1.7976931348623157e308',
+    '0.30000000000000004',
+    '-0.10',
+    '100.50e-3',
+    '0e5',
+    '-0.0',
+  ];
   for (const literal of [...exact, ...rounded])
     test(`${literal} is taken`, () => assert.equal((read(`[${literal}]`).value as number[])[0], Number(literal)));
 
   const imprecise = ['9007199254740992', '9007199254740993', '-9007199254740992', '123456789012345678901234567890'];
+  const decimals = ['9007199254740993.0', '12345678901234567890e0', '0.30000000000000000004', '1.00000000000000000001', '1e-400'];
   const overflowing = ['1e309', '-1e309', '1e99999', `1${'0'.repeat(400)}`, '1.8e308', '0.1e400'];
-  for (const literal of [...imprecise, ...overflowing]) {
+  for (const literal of [...imprecise, ...decimals, ...overflowing]) {
     test(`${literal.slice(0, 40)} is refused wherever it stands`, () => {
       for (const text of [literal, `[${literal}]`, `{"a":${literal}}`, `{"a":{"id":${literal}}}`, `[0, ${literal} ]`])
         refuse(text, 'json_number_imprecise');
@@ -204,6 +215,32 @@ suite('numbers', () => {
     for (const text of [`{"ID":${big}}`, `{"id":[${big}]}`, `{"id":1,"x":${big}}`, `{"x":{"id":${big}}}`, `["id",${big}]`, big])
       refuse(text, 'json_number_imprecise', LIMITS, 'id');
   });
+});
+
+suite('the time that reading takes', () => {
+  const took = (body: string): number => {
+    const start = process.cpuUsage();
+    for (let time = 0; time < 5; time++) readJson(Buffer.from(body), { maxBytes: 1 << 20, maxDepth: 64 });
+    const { user, system } = process.cpuUsage(start);
+    return user + system;
+  };
+  const size = 1 << 18;
+  const plain = `{"a":"${'x'.repeat(size)}","b":[${'{"k":[1,2]},'.repeat(size / 12)}0]}`;
+  const hostile: Record<string, string> = {
+    'colons after one long key': `{"\\u0061${'a'.repeat(size / 2)}"${':'.repeat(size / 2)}`,
+    'colons after one key of escapes': `{"${'\\n'.repeat(size / 4)}"${':'.repeat(size / 2)}`,
+    'keys without values': `{${'"\\n":'.repeat(size / 5)}`,
+    'a number of zeros': `[1${'0'.repeat(size)}.${'0'.repeat(size)}1]`,
+    commas: `{"a"${','.repeat(size)}`,
+    'brackets that close': `{"a":1${'}'.repeat(size)}`,
+    'a string without end': `{"a":"${'\\'.repeat(size - 1)}`,
+  };
+  for (const [what, body] of Object.entries(hostile)) {
+    test(`is that of any text of its length: ${what}`, () => {
+      took(plain);
+      assert.ok(took(body) < 20 * took(plain) + 20_000);
+    });
+  }
 });
 
 suite('a key twice', () => {
