@@ -38,7 +38,7 @@ export interface App {
 
 /** Sections that a reload does not reach. */
 const FIXED = ['server', 'admin', 'wellKnown', 'decisionLog'] as const;
-/** No Check takes longer than this. */
+/** Beyond any timeout of Envoy that makes sense for a Check. */
 const RETIRE_MS = 30_000;
 const END_LOG_MS = 5000;
 
@@ -175,20 +175,23 @@ async function warmKeys({ issuers }: Live): Promise<void> {
   await Promise.allSettled([...issuers.values()].map(({ keySet }) => (keySet.held() === null ? keySet.warm() : undefined)));
 }
 
-function readiness({ policy, issuers }: Live, draining: boolean, logFull: boolean): Readiness {
+function readiness({ policy, issuers, config }: Live, draining: boolean, logFull: boolean): Readiness {
   const keys = Object.fromEntries([...issuers].map(([issuer, { keySet }]) => [issuer, keySet.held()?.size ?? 0]));
-  const ready = !draining && !logFull && Object.values(keys).some((held) => held > 0);
+  const canVerify = Object.values(keys).some((held) => held > 0) || config.issuers.some(({ introspection }) => introspection);
+  const ready = !draining && !logFull && canVerify;
   return { ready, draining, version: VERSION, policy: { revision: policy.revision }, keys, decisionLog: { full: logFull } };
 }
 
 /** Gauges that are read when somebody looks. */
-function collect(metrics: Metrics, { issuers, verifier }: Live): void {
+function collect(metrics: Metrics, { issuers, verifier, config }: Live): void {
   metrics.cacheEntries.set({ cache: 'tokens' }, verifier.cached());
   metrics.jwksKeys.reset();
   metrics.jwksFetchedAt.reset();
   for (const [issuer, { keySet }] of issuers) {
     const held = keySet.held();
-    metrics.jwksKeys.set({ issuer }, held?.size ?? 0);
+    // One that is asked about its tokens may have no keys at all.
+    const isAsked = config.issuers.some((one) => one.issuer === issuer && one.introspection);
+    if (held !== null || !isAsked) metrics.jwksKeys.set({ issuer }, held?.size ?? 0);
     if (held !== null) metrics.jwksFetchedAt.set({ issuer }, held.at / 1000);
   }
 }

@@ -160,7 +160,7 @@ function delegate(
   if (resource.delegation === 'none') return ok(null);
   const make = ports.delegate[resource.delegation];
   return make === null
-    ? deny({ reason: 'mint_failed' })
+    ? deny({ reason: resource.delegation === 'mint' ? 'mint_failed' : 'exchange_unavailable' })
     : make({ subjectToken, principal, outbound, backend: resource.name, deadlineMs });
 }
 

@@ -6,7 +6,7 @@ export type Credentials =
   | { readonly method: 'client_secret_basic' | 'client_secret_post'; readonly secret: string }
   | { readonly method: 'private_key_jwt'; readonly keyPem: string; readonly kid: string | undefined };
 
-/** Throws a TypeError for a key that cannot sign an assertion. */
+/** Throws for a key that cannot sign an assertion. */
 export function clientAuthentication(credentials: Credentials): oauth.ClientAuth {
   switch (credentials.method) {
     case 'client_secret_basic':

@@ -58,7 +58,7 @@ async function serve(file: string): Promise<number> {
   const starting = readConfig(file).then((config) => startApp(config, log));
   // From the first moment on: a hang-up would end the process otherwise.
   process.on('SIGHUP', () => {
-    starting.then(({ reload }) => reload(() => readConfig(file))).catch(report);
+    starting.then(({ reload }) => reload(() => readConfig(file))).catch(reportReload);
   });
   const app = await starting;
   log('info', `mcp-ext-authz ${VERSION} answers Envoy`, { target: app.target, admin: app.adminUrl });
@@ -72,9 +72,20 @@ async function serve(file: string): Promise<number> {
 /** A second signal ends the process at once. */
 function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
+    const stop = (): void => {
+      process.off('SIGTERM', stop);
+      process.off('SIGINT', stop);
+      resolve();
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
   });
+}
+
+/** While it serves, standard error is a log. */
+function reportReload(cause: unknown): void {
+  const problems = cause instanceof ConfigError ? cause.problems.join('; ') : describeCause(cause);
+  log('error', 'the configuration was not reloaded', { problems });
 }
 
 function report(cause: unknown): void {

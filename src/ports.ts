@@ -19,6 +19,7 @@ import type { Metrics } from './telemetry/metrics.ts';
 import { describeCause } from './telemetry/redact.ts';
 import { createIntrospection, type Introspect } from './token/introspect.ts';
 import { createIssuer, type Issuer } from './token/issuer.ts';
+import type { HeldKeys } from './token/jwks.ts';
 import { createVerifier, type Verifier } from './token/verifier.ts';
 import { type IssuerRules, verifyToken } from './token/verify.ts';
 
@@ -130,7 +131,7 @@ function openIssuers(
         cooldownMs: keyCooldownMs,
         maxAgeMs: keyMaxAgeMs,
         maxStaleMs: keyMaxStaleMs,
-        before: previous?.issuers.get(issuer)?.keySet.held() ?? null,
+        before: heldBefore(previous, issuer, jwksUri),
         onFetch: (outcome, cause) => {
           metrics.jwksFetches.inc({ issuer, outcome });
           if (outcome === 'failed')
@@ -139,6 +140,12 @@ function openIssuers(
       }),
     ]),
   );
+}
+
+/** Keys of another address are other keys: who moves it may do so because the old ones are lost. */
+function heldBefore(previous: Live | null, issuer: string, jwksUri: string | undefined): HeldKeys | null {
+  const before = previous?.config.issuers.find((one) => one.issuer === issuer)?.jwksUri;
+  return before === jwksUri ? (previous?.issuers.get(issuer)?.keySet.held() ?? null) : null;
 }
 
 function issuerRules(config: Config['issuers'][number], issuers: ReadonlyMap<string, Issuer>): IssuerRules {

@@ -7,7 +7,7 @@ import { noFacts } from './http.ts';
 import { type HttpListener, type Page, serveHttp } from './http-server.ts';
 import type { Live } from './ports.ts';
 
-export const JWKS_PATH = '/.well-known/jwks.json';
+const JWKS_PATH = '/.well-known/jwks.json';
 const ISSUER_PATH = '/.well-known/oauth-authorization-server';
 
 /** @param live the configuration in force, asked for at each request. */

@@ -16,7 +16,7 @@ export interface DelegationHeaders {
  * words are few. Stems count anywhere in a name, words only as one of its parts.
  */
 const TELLING_STEM =
-  /authori[sz]|authenti|credential|token|jwt|apikey|secret|passw|cookie|session|impersonat|userid|userinfo|username|email|identit|principal/;
+  /authori[sz]|authenti|credential|token|jwt|apikey|secret|passw|cookie|session|impersonat|user(?!-?agent)|client-?id|email|identit|principal/;
 const TELLING_WORDS = new Set(
   [
     'auth webauth bearer dpop assertion saml oidc oauth oauth2 iap key signature passport',
@@ -32,7 +32,8 @@ const REDIRECTING =
   /^(x-(http-)?method(-override)?|x-(original|rewrite)-(url|uri|path|method)|grpc-timeout)$|^(x-)?mcp-|^x-envoy-(?!external-address$|internal$|decorator-operation$|peer-metadata)/;
 
 /** Names with a telling word that say nothing of who calls; and what MCP defines, in its own spelling. */
-const HARMLESS = /^(user-agent|x-user-agent|idempotency-key|(sec|mcp)-[a-z0-9-]+)$/;
+const HARMLESS =
+  /^(user-agent|x-user-agent|idempotency-key|mcp-(session-id|protocol-version|method|name|param-[a-z0-9-]+)|sec-(fetch|ch|websocket)-[a-z0-9-]+)$/;
 
 /** Names repeat from request to request; a client that makes up new ones cannot make this grow. */
 const judged = new LRUCache<string, boolean>({ max: 1000 });

@@ -15,9 +15,11 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { HealthImplementation } from 'grpc-health-check';
+import type { Response } from '../answer.ts';
 import type { Verdict } from '../check.ts';
 import type { ProtoGrpcType } from '../gen/external_auth.ts';
 import type { HttpFacts } from '../http.ts';
+import { reasonRow } from '../reasons.ts';
 import { type DecisionRecord, decisionRecord } from '../record.ts';
 import { removeStaleSocket } from '../socket-file.ts';
 import type { Denial } from '../verdict.ts';
@@ -38,7 +40,7 @@ export interface ServerOptions {
   readonly check: (http: HttpFacts, deadlineMs: number) => Promise<Verdict>;
   /** The verdict for a Check that `check` is not to see. */
   readonly refuse: (http: HttpFacts | null, denial: Denial) => Verdict;
-  /** Called once for each Check, before its answer leaves: what cannot be recorded is not allowed. `late`: Envoy has gone. */
+  /** Called once for each Check, before its answer leaves; where it throws, the answer is a refusal. `late`: Envoy has gone. */
   readonly observe: (verdict: Verdict, record: DecisionRecord, elapsedMs: number, late: boolean) => void;
   /** What went wrong where not even a verdict could be told; Envoy was refused. */
   readonly onFailure?: (cause: unknown) => void;
@@ -120,13 +122,17 @@ function tell(verdict: Verdict): Told {
   return { verdict, record, response: encodeCheckResponse(toCheckResponse(verdict, record)) };
 }
 
-/** Made before anything can fail. */
-const LAST_RESORT = encodeCheckResponse(
-  toCheckResponse({ answer: { kind: 'respond', response: { status: 500, headers: [], body: '' } } }, {
-    decision: 'error',
-    reason: 'internal_error',
-  } as DecisionRecord),
-);
+/** Made before anything can fail; it knows of no request, not even its id. */
+const LAST_RESORT = lastResort();
+
+function lastResort(): Buffer {
+  const reason = 'internal_error';
+  const { status, code, message } = reasonRow(reason);
+  const body = JSON.stringify({ jsonrpc: '2.0', error: { code, message, data: { reason } } });
+  const response: Response = { status, headers: [['content-type', 'application/json']], body };
+  const record = { decision: 'error', reason } as DecisionRecord;
+  return encodeCheckResponse(toCheckResponse({ answer: { kind: 'respond', response } }, record));
+}
 
 function checkHandler(options: ServerOptions): (call: Call, respond: sendUnaryData<Buffer>) => void {
   const { check, refuse, observe, onInFlight, onFailure } = options;

@@ -3,6 +3,7 @@ import type { DecisionRecord } from '../record.ts';
 import { ProtobufWriter } from './protobuf.ts';
 import type { CheckResponse, HeaderLine } from './response.ts';
 
+const APPEND_IF_EXISTS_OR_ADD = 0;
 const OVERWRITE_IF_EXISTS_OR_ADD = 2;
 
 /** One for all: a message is written without a pause. */
@@ -40,11 +41,11 @@ function writeCheckResponse({ code, answer, metadata }: CheckResponse): void {
   writer.close(1, beforeStatus);
 }
 
-/** HeaderValueOption: what we set replaces what is there. */
+/** HeaderValueOption: what we set replaces what is there, but for a list to which a backend has its own to say. */
 function writeHeaderOptions(field: number, headers: readonly HeaderLine[]): void {
   for (const [name, value] of headers.toReversed()) {
     const before = writer.length;
-    writer.integer(3, OVERWRITE_IF_EXISTS_OR_ADD);
+    writer.integer(3, name === 'vary' ? APPEND_IF_EXISTS_OR_ADD : OVERWRITE_IF_EXISTS_OR_ADD);
     const beforeHeader = writer.length;
     writer.string(2, value);
     writer.string(1, name);

@@ -1,8 +1,8 @@
 /**
  * Verified tokens, kept: a signature is checked once, every request checks anew what can change (time, audience).
- * An entry lives no longer than its token. The token itself is its key: to hash it costs as much as to judge the call, and
- * whoever reads this process's memory has its own credentials anyway.
+ * The cache holds hashes of tokens, never tokens, and an entry lives no longer than its token.
  */
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { deny, ok, type Result } from '../result.ts';
 import type { Introspect } from './introspect.ts';
@@ -47,18 +47,18 @@ export function createVerifier(options: VerifierOptions): Verifier {
   });
 
   function verify(token: string, expected: Expected): Result<Principal> | Promise<Result<Principal>> {
-    const known = cache.get(token);
+    const key = hash('sha256', token, 'base64');
+    const known = cache.get(key);
     const isHit = known !== undefined && remainingMs(known) > 0;
     onLookup?.(isHit ? 'hit' : 'miss');
-    return isHit ? fit(known, expected) : verifyAnew(token, expected);
+    return isHit ? fit(known, expected) : verifyAnew(token, key, expected);
   }
 
-  async function verifyAnew(token: string, expected: Expected): Promise<Result<Principal>> {
+  async function verifyAnew(token: string, key: string, expected: Expected): Promise<Result<Principal>> {
     const verified = introspect !== null && !isJwt(token) ? await introspect(token) : await verifyToken(token, issuers, now());
     if (!verified.ok) return verified;
     const principal = verified.value;
-    if (remainingMs(principal) > 0)
-      cache.set(ownCopy(token), principal, { ttl: Math.min(remainingMs(principal), options.cacheTtlMs) });
+    if (remainingMs(principal) > 0) cache.set(key, principal, { ttl: Math.min(remainingMs(principal), options.cacheTtlMs) });
     return fit(principal, expected);
   }
 
@@ -78,11 +78,6 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   return { verify, cached: () => cache.size };
-}
-
-/** A piece of a string would keep all of it, which is a whole request. */
-function ownCopy(token: string): string {
-  return Buffer.from(token, 'latin1').toString('latin1');
 }
 
 /** Three segments: whatever else it is, no issuer is asked about it. */

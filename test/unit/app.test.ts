@@ -244,6 +244,18 @@ suite('a reload', () => {
     assert.equal((await admin('/readyz')).status, 503);
   });
 
+  test('to an issuer that is only asked about its tokens is ready without keys', async (t) => {
+    const { reload, world, admin } = await run(t);
+    const introspection = {
+      clientId: 'gateway',
+      clientAuthentication: { method: 'client_secret_post', secret: { env: 'PATH' } },
+    };
+    const issuers = [{ issuer: 'http://localhost:1', introspection }];
+    await reload(reading(world.config((config) => (config.issuers = issuers))));
+    assert.equal((await admin('/readyz')).status, 200);
+    assert.ok(!(await (await admin('/metrics')).text()).includes('jwks_keys{'));
+  });
+
   test('while it stops is not done', async (t) => {
     const { reload, world, stop, logged } = await run(t);
     const stopped = stop();

@@ -205,6 +205,14 @@ suite('serving', { concurrency: 2, timeout: 180_000 }, () => {
     assert.equal(await exit, 'SIGTERM');
   });
 
+  test('ends at once with a second signal of the other kind', async (t) => {
+    const { child, exit, said } = await serve(t, (config) => (config.server.drainDelayMs = 60_000));
+    child.kill('SIGTERM');
+    await said('stopping');
+    child.kill('SIGINT');
+    assert.equal(await exit, 'SIGINT');
+  });
+
   test('answers what comes while health says that it stops', async (t) => {
     const { call, child, exit, envoy, world, said } = await serve(t, (config) => (config.server.drainDelayMs = 2000));
     const before = Array.from({ length: 10 }, () => call());

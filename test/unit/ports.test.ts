@@ -64,6 +64,15 @@ suite('a configuration made live', () => {
     assert.equal(world.issuer.seen.length, 1);
   });
 
+  test('keeps none of them once its keys are to come from elsewhere', async (t) => {
+    const world = await createWorld(t);
+    const before = await build(t, world.config());
+    assert.equal((await decide(before, world)).reason, 'allowed');
+    world.issuer.answer = (response) => void response.writeHead(404).end();
+    const moved = world.config((config) => (config.issuers[0].jwksUri = `${world.issuer.url}/moved`));
+    assert.equal((await decide(await build(t, moved, before), world)).reason, 'keys_unavailable');
+  });
+
   test('logs and counts an issuer that cannot be had, without waiting for it to be built', async (t) => {
     const world = await createWorld(t);
     world.issuer.answer = (response) => void response.writeHead(500).end();

@@ -106,6 +106,16 @@ const IDENTITIES = [
     'x-hasura-role',
     'x-delegation-token',
   ],
+  ...[
+    'x-remoteuser',
+    'x-authuser',
+    'x-clientid',
+    'mcp-authorization',
+    'mcp-user',
+    'mcp-subject',
+    'sec-authorization',
+    'sec-user',
+  ],
   ...['x-authtoken', 'x-accesstoken', 'x-forwarded-useremail', 'oidc-claim-sub', 'x-csrf-token'],
 ];
 

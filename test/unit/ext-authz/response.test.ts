@@ -24,11 +24,14 @@ function responded(status: number, body = '{}'): Answer {
   return { kind: 'respond', response: { status, headers: [['content-type', 'application/json']], body } };
 }
 
-const forwarded: Answer = {
+const forwarded: Extract<Answer, { kind: 'forward' }> = {
   kind: 'forward',
   set: [['authorization', 'Bearer t']],
   remove: ['cookie', 'x-user'],
-  responseHeaders: [['vary', 'Origin']],
+  responseHeaders: [
+    ['access-control-allow-origin', 'https://app.example'],
+    ['vary', 'Origin'],
+  ],
 };
 
 suite('an allow', () => {
@@ -38,10 +41,20 @@ suite('an allow', () => {
     assert.equal(denied, undefined);
     assert.deepEqual(lines(ok?.headers), [['authorization', 'Bearer t']]);
     assert.deepEqual(ok?.headers_to_remove, ['cookie', 'x-user']);
-    assert.deepEqual(lines(ok?.response_headers_to_add), [['vary', 'Origin']]);
-    for (const option of [...(ok?.headers ?? []), ...(ok?.response_headers_to_add ?? [])]) {
-      assert.ok(option.append_action === 2 || String(option.append_action) === 'OVERWRITE_IF_EXISTS_OR_ADD');
-    }
+    assert.deepEqual(lines(ok?.response_headers_to_add), forwarded.responseHeaders);
+  });
+
+  test('replaces what is there, and adds to the list of what a response varies by', () => {
+    const { ok_response: ok } = told(forwarded);
+    const actions = [...(ok?.headers ?? []), ...(ok?.response_headers_to_add ?? [])].map((option) => [
+      option.header?.key,
+      option.append_action ?? 0,
+    ]);
+    assert.deepEqual(actions, [
+      ['authorization', 2],
+      ['access-control-allow-origin', 2],
+      ['vary', 0],
+    ]);
   });
 
   test('that changes nothing still says that it is one', () => {

@@ -203,6 +203,7 @@ suite('whatever goes wrong, Envoy gets a refusal and no gRPC error', () => {
       for (let round = 0; round < 2; round += 1) {
         const response = await envoy.check(checkRequest('{}'));
         assertRefused(response, 500);
+        assert.equal(reasonOf(response), 'internal_error');
         assert.equal(response.dynamic_metadata?.fields?.reason?.stringValue, 'internal_error');
       }
       assert.equal(failures.length, options.onFailure === undefined ? 2 : 0);
