@@ -1,5 +1,6 @@
 /** How the gateway proves at a token endpoint who it is (RFC 6749 section 2.3, RFC 7523 section 2.2). */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import * as oauth from 'oauth4webapi';
 
 export type Credentials =
@@ -32,4 +33,22 @@ function algorithmFor(key: KeyObject): Parameters<KeyObject['toCryptoKey']>[0] {
     default:
       throw new TypeError('the key of private_key_jwt is P-256, RSA or Ed25519');
   }
+}
+
+type Secret = { readonly file: string } | { readonly env: string };
+
+/** As the configuration has it: where the secret or the key is. */
+export type Authentication =
+  | { readonly method: 'client_secret_basic' | 'client_secret_post'; readonly secret: Secret }
+  | { readonly method: 'private_key_jwt'; readonly keyFile: string; readonly kid?: string | undefined };
+
+/** Rejects where there is nothing to read. */
+export async function readCredentials(authentication: Authentication): Promise<Credentials> {
+  if (authentication.method === 'private_key_jwt') {
+    return { method: 'private_key_jwt', keyPem: await readFile(authentication.keyFile, 'utf8'), kid: authentication.kid };
+  }
+  const { secret } = authentication;
+  const value = 'file' in secret ? (await readFile(secret.file, 'utf8')).trim() : process.env[secret.env];
+  if (!value) throw new Error(`the secret in ${'file' in secret ? secret.file : `$${secret.env}`} is empty`);
+  return { method: authentication.method, secret: value };
 }

@@ -24,11 +24,20 @@ export function parseConfig(text: string): Config {
   const document = parseDocument(text, { uniqueKeys: true, strict: true });
   const syntax = [...document.errors, ...document.warnings].map(({ message }) => message.split('\n')[0] ?? message);
   if (syntax.length > 0) throw new ConfigError(syntax);
-  const parsed = configSchema.safeParse(plainValue(document));
-  if (!parsed.success) throw new ConfigError(parsed.error.issues.flatMap(describeIssue));
+  const value = plainValue(document);
+  const parsed = configSchema.safeParse(value);
+  if (!parsed.success)
+    throw new ConfigError([...parsed.error.issues.flatMap(describeIssue), ...crossProblems(soundSections(value))]);
   const problems = crossProblems(parsed.data);
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(parsed.data);
+}
+
+/** The sections with nothing wrong inside, so that what is wrong between them is said in one go with the rest. */
+function soundSections(value: unknown): Partial<Config> {
+  const given = (value ?? {}) as Record<string, unknown>;
+  const sections = Object.entries(configSchema.shape).map(([name, schema]) => [name, schema.safeParse(given[name]).data]);
+  return Object.fromEntries(sections.filter(([, section]) => section !== undefined));
 }
 
 /** As JSON would hold it: a tree, however the anchors of the file are knotted, and of a size that the file can be read for. */
@@ -52,33 +61,41 @@ function showPath(path: readonly PropertyKey[]): string {
   return shown.replace(/^\./, '') || 'the file';
 }
 
-/** What no single setting can show. */
-function crossProblems(config: Config): string[] {
-  const { server, mcp, issuers, resources, delegation } = config;
-  const mint = delegation.mint?.issuer;
+/** What no single setting can show, as far as the sections are there. */
+function crossProblems({ server, mcp, issuers = [], resources = [], delegation }: Partial<Config>): string[] {
+  const mint = delegation?.mint?.issuer;
   return [
-    server.maxMessageBytes <= mcp.maxBodyBytes && 'server.maxMessageBytes: must be larger than mcp.maxBodyBytes',
-    isExposed(server) && 'server.listen: other hosts can reach it: set server.tls, or listen on loopback or a Unix socket',
+    server !== undefined &&
+      mcp !== undefined &&
+      server.maxMessageBytes <= mcp.maxBodyBytes &&
+      'server.maxMessageBytes: must be larger than mcp.maxBodyBytes',
+    server !== undefined &&
+      isExposed(server) &&
+      'server.listen: other hosts can reach it: set server.tls, or listen on loopback or a Unix socket',
     issuers.filter(({ introspection }) => introspection !== undefined).length > 1 &&
       'issuers: only one can have introspection, since a token that is no JWT does not name its issuer',
     ...repeated('issuers', issuers, 'issuer'),
     ...repeated('resources', resources, 'name'),
     ...repeated('resources', resources, 'path'),
-    ...repeated('delegation.mint.keys', delegation.mint?.keys ?? [], 'kid'),
+    ...repeated('delegation.mint.keys', delegation?.mint?.keys ?? [], 'kid'),
     ...sharedMetadata(resources),
-    ...resources.flatMap((resource, index) => resourceProblems(resource, `resources[${index}]`, config)),
+    ...resources.flatMap((resource, index) => resourceProblems(resource, `resources[${index}]`, { issuers, delegation })),
     issuers.some(({ issuer }) => issuer === mint) &&
       'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass at the front door',
   ].filter((problem) => problem !== false);
 }
 
-function resourceProblems(resource: Config['resources'][number], path: string, { issuers, delegation }: Config): string[] {
+function resourceProblems(
+  resource: Config['resources'][number],
+  path: string,
+  { issuers, delegation }: { readonly issuers: Config['issuers']; readonly delegation: Config['delegation'] | undefined },
+): string[] {
   const known = new Set(issuers.map(({ issuer }) => issuer));
-  const mode = resource.delegation ?? delegation.mode;
-  const strangers = (resource.issuers ?? []).filter((issuer) => !known.has(issuer));
+  const mode = resource.delegation ?? delegation?.mode ?? 'none';
+  const strangers = known.size === 0 ? [] : (resource.issuers ?? []).filter((issuer) => !known.has(issuer));
   return [
     ...strangers.map((issuer) => `${path}.issuers: ${issuer} is not among issuers`),
-    ...(mode !== 'none' && delegation[mode] === undefined
+    ...(mode !== 'none' && delegation !== undefined && delegation[mode] === undefined
       ? [`${path}: its delegation is ${mode}, so delegation.${mode} is needed`]
       : []),
   ];

@@ -5,13 +5,14 @@
 import { createPrivateKey, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Ports } from './check.ts';
-import { type Credentials, clientAuthentication } from './client-authentication.ts';
+import { clientAuthentication, readCredentials } from './client-authentication.ts';
 import type { Config } from './config.ts';
 import { counted } from './counted.ts';
 import { createExchange } from './delegation/client.ts';
 import type { Delegate } from './delegation/delegation.ts';
 import { createMint, type Mint, type MintKey } from './delegation/mint.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
+import { PolicyRefused } from './policy/engine.ts';
 import { loadPolicy, type Policy } from './policy/policy.ts';
 import { indexResources, publicName, type Resource, type ToolFacts } from './resource.ts';
 import type { Log } from './telemetry/log.ts';
@@ -84,7 +85,9 @@ async function openHttpClient({ httpClient }: Config): Promise<HttpClient> {
 }
 
 async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
-  const archive = await readFile(policy.bundleFile);
+  const archive = await readFile(policy.bundleFile).catch((cause: unknown) => {
+    throw new PolicyRefused(`the bundle cannot be read: ${describeCause(cause)}`);
+  });
   return loadPolicy({
     archive,
     maxBundleBytes: policy.maxBundleBytes,
@@ -214,18 +217,6 @@ async function openIntrospection(
     fetch,
     now: Date.now,
   });
-}
-
-type Authentication = NonNullable<Config['delegation']['exchange']>['clientAuthentication'];
-
-async function readCredentials(authentication: Authentication): Promise<Credentials> {
-  if (authentication.method === 'private_key_jwt') {
-    return { method: 'private_key_jwt', keyPem: await readFile(authentication.keyFile, 'utf8'), kid: authentication.kid };
-  }
-  const { secret } = authentication;
-  const value = 'file' in secret ? (await readFile(secret.file, 'utf8')).trim() : process.env[secret.env];
-  if (!value) throw new Error(`the secret in ${'file' in secret ? secret.file : `$${secret.env}`} is empty`);
-  return { method: authentication.method, secret: value };
 }
 
 function toResource(config: Config['resources'][number], { issuers, delegation }: Config): Resource {

@@ -17,18 +17,22 @@ const { values } = parseArgs({
   },
 });
 
+const transport = oneOf('transport', ['tcp', 'unix'] as const, values.transport);
+const delegation = oneOf('delegation', ['exchange', 'mint'] as const, values.delegation);
+
 try {
   await rm(dir, { recursive: true, force: true });
   say('Starting an authorization server, two MCP servers, mcp-ext-authz and a real Envoy on loopback …');
   const deployment = await startDeployment({
     dir,
     say,
-    transport: values.transport === 'unix' ? 'unix' : 'tcp',
-    delegation: values.delegation === 'mint' ? 'mint' : 'exchange',
+    transport,
+    delegation,
     ...(values.port === undefined ? {} : { port: Number(values.port) }),
   });
   const { authorizationServer } = deployment;
   const endpoints = {
+    pid: process.pid,
     gateway: deployment.origin,
     resources: { 'enterprise-ledger': deployment.ledgerUrl, 'employee-directory': deployment.directoryUrl },
     caFile: deployment.certificates.caFile,
@@ -72,4 +76,11 @@ try {
 } catch (error) {
   process.stderr.write(`${wrong('The lab did not start:')} ${(error as Error).message}\n`);
   process.exitCode = 1;
+}
+
+function oneOf<T extends string>(option: string, choices: readonly T[], given: string): T {
+  const choice = choices.find((one) => one === given);
+  if (choice !== undefined) return choice;
+  process.stderr.write(`--${option} is ${choices.join(' or ')}, not ${given}\n`);
+  process.exit(2);
 }

@@ -126,10 +126,12 @@ export async function walk(deployment: Deployment, say: Say): Promise<void> {
   for (const session of [forger, alice, agentSession]) await session.close();
 
   title('9. The decision log, one line for each Check');
-  const decisions = (await readFile(deployment.sidecar.decisionLogFile, 'utf8'))
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as any);
+  const metrics = await (await globalThis.fetch(`${deployment.sidecar.ready.admin}/metrics`)).text();
+  const counters = metrics.split('\n').filter((one) => one.startsWith('mcp_ext_authz_decisions_total'));
+  const decisions = await readDecisions(
+    deployment.sidecar.decisionLogFile,
+    counters.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0),
+  );
   for (const line of decisions) {
     const outcome = line.decision === 'allow' ? yes('allow') : no(line.decision.padEnd(5));
     const who =
@@ -141,8 +143,7 @@ export async function walk(deployment: Deployment, say: Say): Promise<void> {
   shown(JSON.stringify(example));
 
   title('10. The counters that Prometheus reads');
-  const metrics = await (await globalThis.fetch(`${deployment.sidecar.ready.admin}/metrics`)).text();
-  for (const line of metrics.split('\n').filter((one) => one.startsWith('mcp_ext_authz_decisions_total'))) shown(line);
+  for (const line of counters) shown(line);
 
   const tokens = new Set(deployment.requests.map(({ delegation }) => (delegation as { jti?: string } | null)?.jti));
   expect(tokens.size === deployment.requests.length, 'every request had a token of its own', tokens.size);
@@ -150,6 +151,16 @@ export async function walk(deployment: Deployment, say: Say): Promise<void> {
   say(
     `${bold('Done.')} ${decisions.length} Checks, ${deployment.requests.length} of them reached a backend, each with a delegation token of its own; ${((performance.now() - started) / 1000).toFixed(1)} s.`,
   );
+}
+
+/** Lines are written some milliseconds after their Checks: what was counted will come. */
+async function readDecisions(file: string, count: number): Promise<any[]> {
+  const giveUpAt = Date.now() + 5000;
+  for (;;) {
+    const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
+    if (lines.length >= count || Date.now() > giveUpAt) return lines.map((line) => JSON.parse(line));
+    await delay(10);
+  }
 }
 
 async function agent({ authorizationServer }: Deployment, resource: string, scope: string): Promise<string> {

@@ -20,12 +20,13 @@ const TELLING_STEM =
 const TELLING_WORDS = new Set(
   [
     'auth webauth bearer dpop assertion saml oidc oauth oauth2 iap key signature passport',
-    'user uid login mail upn sub subject account person consumer from act actor behalf delegation',
+    'user uid login logon mail upn sub subject account person consumer customer employee caller agent from act actor acting behalf delegation delegated',
+    'admin sudo creds privilege privileges entitlement entitlements universalid',
     'cert clientcert spiffe svid dn cn group groups role roles scope scopes claim claims permission permissions',
     'tenant tenantid org orgid workspace',
   ].flatMap((line) => line.split(' ')),
 );
-const TELLING_PAIR = /(^|-)(client-(id|name|verify|san)|(ssl|tls)-client|remote-name)(-|$)/;
+const TELLING_PAIR = /(^|-)(client-(id|name|verify|san)|(ssl|tls)-(client|verify)|remote-name|run-as)(-|$)/;
 
 /** What would make a server take the request for another than was judged, or Envoy take an order for one of ours. */
 const REDIRECTING =

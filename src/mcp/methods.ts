@@ -25,6 +25,9 @@ export interface MethodRow {
 /** Each list of a listen request names at most this many objects. */
 const MAX_TARGETS = 256;
 
+/** Characters. Policies take names apart; a longer one is none that a person or a server made. */
+const MAX_NAME = 2048;
+
 type Shape = 'string' | 'string?' | 'object' | 'object?' | 'id' | 'id?' | 'names?' | 'boolean?';
 
 const SHAPES: Record<Shape, (value: unknown) => boolean> = {
@@ -43,7 +46,11 @@ function isId(value: unknown): boolean {
 }
 
 function areNames(value: unknown): boolean {
-  return Array.isArray(value) && value.length <= MAX_TARGETS && value.every(SHAPES.string);
+  return (
+    Array.isArray(value) &&
+    value.length <= MAX_TARGETS &&
+    value.every((name) => SHAPES.string(name) && (name as string).length <= MAX_NAME)
+  );
 }
 
 /** Reads params of a fixed shape; members that MCP does not define for the method pass, look-alikes of ours do not. */
@@ -61,7 +68,10 @@ function params(
 
 const one =
   (type: Target['type'], member: string) =>
-  (value: JsonObject): readonly Target[] => [{ type, name: value[member] as string }];
+  (value: JsonObject): readonly Target[] | null => {
+    const name = value[member] as string;
+    return name.length > MAX_NAME ? null : [{ type, name }];
+  };
 
 const nothing = params({});
 const page = params({ cursor: 'string?' });

@@ -62,8 +62,10 @@ export function createDecisionLog({ sink, maxBufferedBytes, labels, onLines, onB
       done?.();
       return;
     }
-    sink.write(lines.length === 0 ? '' : `${lines.join('\n')}\n`, done);
-    onLines?.('written', lines.length);
+    sink.write(lines.length === 0 ? '' : `${lines.join('\n')}\n`, (failure) => {
+      onLines?.(failure ? 'lost' : 'written', lines.length);
+      done?.();
+    });
   }
 
   function write(verdict: Verdict, record: DecisionRecord, elapsedMs: number, late: boolean): void {

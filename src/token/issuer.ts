@@ -16,7 +16,7 @@ export interface IssuerOptions
 export interface Issuer {
   readonly issuer: string;
   readonly keySet: KeySet;
-  /** The authorization server metadata, fetched once. Throws while it cannot be had. */
+  /** The authorization server metadata, fetched once and again after keys could not be. Throws while it cannot be had. */
   readonly metadata: () => Promise<oauth.AuthorizationServer>;
 }
 
@@ -40,9 +40,15 @@ export function createIssuer(options: IssuerOptions): Issuer {
   async function fetchKeys(): Promise<unknown> {
     const uri = options.jwksUri ?? (await metadata()).jwks_uri;
     if (uri === undefined || !isSafeUrl(uri)) throw new TypeError('the metadata names no https jwks_uri');
-    const response = await options.fetch(uri);
-    if (response.status !== 200) throw new TypeError(`the key set answered ${response.status}`);
-    return response.json();
+    try {
+      const response = await options.fetch(uri);
+      if (response.status !== 200) throw new TypeError(`the key set answered ${response.status}`);
+      return await response.json();
+    } catch (cause) {
+      // The keys may have moved: the next fetch asks where they are.
+      known = null;
+      throw cause;
+    }
   }
 
   return { issuer: options.issuer, keySet: createKeySet({ ...options, fetchKeys }), metadata };

@@ -42,6 +42,7 @@ before(async () => {
   replies.otherIssuer = await ask(deployment, { to: 'ledger', token: deployment.testIssuer.token(ledgerUrl) });
   replies.metadata = await get(deployment, `/.well-known/oauth-protected-resource${LEDGER}`);
   replies.unknown = await get(deployment, '/somewhere/else');
+  replies.query = await get(deployment, `${LEDGER}?access_token=${alice}`);
   replies.resource = await ask(deployment, {
     to: 'ledger',
     token: alice,

@@ -95,6 +95,16 @@ suite('what is wrong', () => {
     ]);
   });
 
+  test('between settings is told in the same go', () => {
+    const found = problems((config) => {
+      config.delegation.actor = 5;
+      config.server = { listen: '0.0.0.0:9191' };
+      config.resources[0].issuers = ['https://other.example'];
+    });
+    const paths = found.map((problem) => problem.split(': ')[0]).sort();
+    assert.deepEqual(paths, ['delegation.actor', 'resources[0].issuers', 'server.listen']);
+  });
+
   test('is every setting that does not exist, wherever it stands', () => {
     const places: Record<string, (config: Tree) => void> = {
       serverr: (config) => {

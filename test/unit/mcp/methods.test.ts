@@ -220,6 +220,21 @@ suite('what names the object', () => {
     }
   });
 
+  test('nothing that a message names is longer than any real name', () => {
+    const long = 'x'.repeat(2049);
+    const taken = (method: string, params: object) => METHODS.get(method)?.targets(params as never);
+    for (const [method, member] of [
+      ['tools/call', 'name'],
+      ['prompts/get', 'name'],
+      ['resources/read', 'uri'],
+      ['tasks/get', 'taskId'],
+    ] as const) {
+      assert.equal(taken(method, { [member as string]: long }), null, method);
+      assert.equal(taken(method, { [member as string]: long.slice(1) })?.length, 1, method);
+    }
+    assert.equal(taken('subscriptions/listen', { notifications: { taskIds: ['t', long] } }), null);
+  });
+
   test('a completion names the prompt or the resource that it completes', () => {
     const argument = { name: 'a', value: '' };
     const complete = (ref: unknown, rest: object = {}) => targetsOf('completion/complete', { ref, argument, ...rest });

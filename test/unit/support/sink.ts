@@ -7,11 +7,14 @@ export interface Sink extends Writable {
   /** Takes nothing from now on. */
   readonly hold: () => void;
   readonly release: () => void;
+  /** Breaks at the next write. */
+  readonly failWith: (failure: Error) => void;
 }
 
 export function createSink(): Sink {
   let text = '';
   let held = false;
+  let broken: Error | null = null;
   let resume: (() => void) | null = null;
   const sink = new Writable({
     decodeStrings: false,
@@ -21,13 +24,17 @@ export function createSink(): Sink {
         done();
         sink.emit('took');
       };
-      if (held) resume = take;
+      if (broken !== null) done(broken);
+      else if (held) resume = take;
       else take();
     },
   });
   return Object.assign(sink, {
     text: () => text,
     lines: () => text.split('\n').filter((line) => line !== ''),
+    failWith: (failure: Error) => {
+      broken = failure;
+    },
     hold: () => {
       held = true;
     },

@@ -137,6 +137,17 @@ suite('the decision log', () => {
     assert.ok(sink.text().endsWith('\n'));
   });
 
+  test('counts as lost what the sink did not take', async () => {
+    const sink = createSink();
+    const { allow, flush, counts, causes } = await logTo(sink);
+    sink.failWith(new Error('no space left'));
+    for (let round = 0; round < 3; round += 1) allow();
+    await flush();
+    assert.deepEqual(counts, { written: 0, lost: 3 });
+    assert.equal(causes.length, 1);
+    assert.throws(allow, /cannot be recorded/);
+  });
+
   test('writes by itself, soon', async () => {
     const sink = createSink();
     const { allow } = await logTo(sink);
@@ -180,12 +191,13 @@ suite('the decision log', () => {
       flushes.push(flush());
     }
     assert.ok(isFull());
-    const { written } = counts;
+    const written = flushes.length;
     refuse();
-    assert.deepEqual(counts, { written, lost: 1 });
+    assert.deepEqual(counts, { written: 0, lost: 1 });
     sink.release();
     await Promise.all(flushes);
     assert.ok(!isFull());
+    assert.deepEqual(counts, { written, lost: 1 });
     assert.equal(sink.lines().length, written);
     refuse();
     await flush();

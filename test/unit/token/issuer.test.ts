@@ -90,6 +90,16 @@ suite('keys are found', () => {
     assert.deepEqual(asked, ['/keys']);
   });
 
+  test('where they have moved to, once they are not where they were', async (t) => {
+    const answers: Record<string, Answer> = { [OAUTH]: metadata() };
+    const { trust, issuer, asked } = await serve(t, answers);
+    const { keySet, metadata: find } = trust();
+    await assert.rejects(keySet.warm());
+    answers[OAUTH] = metadata({ jwks_uri: '{issuer}/moved' });
+    assert.equal((await find()).jwks_uri, `${issuer}/moved`);
+    assert.deepEqual(asked, [OAUTH, '/jwks', OAUTH]);
+  });
+
   test('and the metadata is asked for once', async (t) => {
     const { trust, issuer, asked } = await serve(t, { [OAUTH]: metadata({ token_endpoint: '{issuer}/token' }), '/jwks': keys });
     const trusted = trust();
