@@ -62,7 +62,7 @@ try {
     exchange: await sidecar('exchange', 'exchange'),
   };
   if (parts.has('cpu')) results.cpuMicrosPerCheck = await measureCpu(subjects, requests);
-  if (parts.has('memory')) results.memory = await measureMemory(subjects.mint, requests);
+  if (parts.has('memory')) results.memory = await measureMemory(await sidecar('memory', 'mint'), requests);
   if (parts.has('latency'))
     results.latencyMs = await measureLatency({ dir, subjects, calls, quick: values.quick, say, progress });
   if (values.json !== undefined) {
