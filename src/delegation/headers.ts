@@ -26,7 +26,7 @@ const TELLING_WORDS = new Set(
     'tenant tenantid org orgid workspace',
   ].flatMap((line) => line.split(' ')),
 );
-const TELLING_PAIR = /(^|-)(client-(id|name|verify|san)|(ssl|tls)-(client|verify)|remote-name|run-as)(-|$)/;
+const TELLING_PAIR = /(^|-)(client-(name|verify|san)|(ssl|tls)-(client|verify)|remote-name|run-as)(-|$)/;
 
 /** What would make a server take the request for another than was judged, or Envoy take an order for one of ours. */
 const REDIRECTING =

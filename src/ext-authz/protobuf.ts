@@ -13,6 +13,9 @@ const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
 
+/** Reads one field, if it wants to: every read moves on by a byte at least. */
+export type TakeField<T> = (field: number, reader: ProtobufReader, into: T) => void;
+
 /** Stands at a place in a message and moves on with everything it reads; each method throws MalformedMessage. */
 export class ProtobufReader {
   readonly #bytes: Buffer;
@@ -29,19 +32,22 @@ export class ProtobufReader {
     this.#end = bytes.length;
   }
 
-  /** Number of the next field, to be read or skipped before the one after it; 0 at the end of the message. */
-  next(): number {
-    if (this.#at === this.#end) return 0;
-    const tag = this.#varint();
-    this.#type = tag & 7;
-    return tag >>> 3 || malformed();
+  /** Hands over the fields one by one; what `take` does not read is passed over. */
+  fields<T>(take: TakeField<T>, into: T): void {
+    while (this.#at < this.#end) {
+      const tag = this.#varint();
+      this.#type = tag & 7;
+      const start = this.#at;
+      take(tag >>> 3 || malformed(), this, into);
+      if (this.#at === start) this.#skip();
+    }
   }
 
-  /** The message in this field: where it ends, `next` says so. */
-  message<T>(read: (reader: ProtobufReader, into: T) => void, into: T): void {
+  /** The same for the message in this field. */
+  message<T>(take: TakeField<T>, into: T): void {
     const outer = this.#end;
     this.#end = this.#endOfBytes();
-    read(this, into);
+    this.fields(take, into);
     this.#end = outer;
   }
 
@@ -79,7 +85,7 @@ export class ProtobufReader {
     return view;
   }
 
-  skip(): void {
+  #skip(): void {
     if (this.#type === VARINT) this.#varint();
     else if (this.#type === BYTES) this.#at = this.#endOfBytes();
     else if (this.#type === FIXED64) this.#pass(8);

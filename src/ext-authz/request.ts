@@ -72,7 +72,7 @@ function readAttributes(bytes: Buffer): Attributes | null {
     context: {},
   };
   try {
-    readCheckRequest(new ProtobufReader(bytes), read);
+    new ProtobufReader(bytes).fields(takeCheckRequest, read);
     return read;
   } catch (cause) {
     if (cause instanceof MalformedMessage) return null;
@@ -80,104 +80,76 @@ function readAttributes(bytes: Buffer): Attributes | null {
   }
 }
 
-function readCheckRequest(reader: ProtobufReader, into: Attributes): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) reader.message(readAttributeContext, into);
-    else reader.skip();
+function takeCheckRequest(field: number, reader: ProtobufReader, into: Attributes): void {
+  if (field === 1) reader.message(takeAttributeContext, into);
+}
+
+function takeAttributeContext(field: number, reader: ProtobufReader, into: Attributes): void {
+  if (field === 1) reader.message(takeSource, into);
+  else if (field === 4) reader.message(takeRequest, into);
+  else if (field === 10) addContext(into.context, readEntry(reader));
+}
+
+function takeSource(field: number, reader: ProtobufReader, into: Attributes): void {
+  if (field === 1) reader.message(takeAddress, into);
+  else if (field === 4) into.sourcePrincipal = reader.string();
+}
+
+function takeAddress(field: number, reader: ProtobufReader, into: Attributes): void {
+  if (field === 1) reader.message(takeSocketAddress, into);
+}
+
+function takeSocketAddress(field: number, reader: ProtobufReader, into: Attributes): void {
+  if (field === 2) into.sourceAddress = reader.string();
+}
+
+function takeRequest(field: number, reader: ProtobufReader, into: Attributes): void {
+  if (field === 1) {
+    into.seconds ??= 0;
+    reader.message(takeTimestamp, into);
+  } else if (field === 2) reader.message(takeHttpRequest, into);
+}
+
+function takeTimestamp(field: number, reader: ProtobufReader, into: Attributes): void {
+  if (field === 1) into.seconds = reader.integer();
+  else if (field === 2) into.nanos = reader.integer();
+}
+
+function takeHttpRequest(field: number, reader: ProtobufReader, into: Attributes): void {
+  switch (field) {
+    case 1:
+      into.id = reader.string();
+      break;
+    case 2:
+      into.method = reader.string();
+      break;
+    case 3:
+      addHeader(into.joined, readEntry(reader));
+      break;
+    case 4:
+      into.path = reader.string();
+      break;
+    case 5:
+      into.host = reader.string();
+      break;
+    case 9:
+      into.size = reader.integer();
+      break;
+    case 11:
+      into.hasTextBody = reader.bytes().length > 0;
+      break;
+    case 12:
+      into.body = reader.bytes();
+      break;
+    case 13:
+      into.lines ??= new Map();
+      reader.message(takeHeaderMap, into.lines);
+      break;
   }
 }
 
-function readAttributeContext(reader: ProtobufReader, into: Attributes): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) reader.message(readSource, into);
-    else if (field === 4) reader.message(readRequest, into);
-    else if (field === 10) addContext(into.context, readEntry(reader));
-    else reader.skip();
-  }
-}
-
-function readSource(reader: ProtobufReader, into: Attributes): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) reader.message(readAddress, into);
-    else if (field === 4) into.sourcePrincipal = reader.string();
-    else reader.skip();
-  }
-}
-
-function readAddress(reader: ProtobufReader, into: Attributes): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) reader.message(readSocketAddress, into);
-    else reader.skip();
-  }
-}
-
-function readSocketAddress(reader: ProtobufReader, into: Attributes): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 2) into.sourceAddress = reader.string();
-    else reader.skip();
-  }
-}
-
-function readRequest(reader: ProtobufReader, into: Attributes): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) {
-      into.seconds ??= 0;
-      reader.message(readTimestamp, into);
-    } else if (field === 2) reader.message(readHttpRequest, into);
-    else reader.skip();
-  }
-}
-
-function readTimestamp(reader: ProtobufReader, into: Attributes): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) into.seconds = reader.integer();
-    else if (field === 2) into.nanos = reader.integer();
-    else reader.skip();
-  }
-}
-
-function readHttpRequest(reader: ProtobufReader, into: Attributes): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    switch (field) {
-      case 1:
-        into.id = reader.string();
-        break;
-      case 2:
-        into.method = reader.string();
-        break;
-      case 3:
-        addHeader(into.joined, readEntry(reader));
-        break;
-      case 4:
-        into.path = reader.string();
-        break;
-      case 5:
-        into.host = reader.string();
-        break;
-      case 9:
-        into.size = reader.integer();
-        break;
-      case 11:
-        into.hasTextBody = reader.bytes().length > 0;
-        break;
-      case 12:
-        into.body = reader.bytes();
-        break;
-      case 13:
-        into.lines ??= new Map();
-        reader.message(readHeaderMap, into.lines);
-        break;
-      default:
-        reader.skip();
-    }
-  }
-}
-
-function readHeaderMap(reader: ProtobufReader, into: Map<string, string[]>): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) addHeader(into, readEntry(reader));
-    else reader.skip();
-  }
+function takeHeaderMap(field: number, reader: ProtobufReader, into: Map<string, string[]>): void {
+  if (field === 1) addHeader(into, readEntry(reader));
 }
 
 interface Entry {
@@ -188,18 +160,15 @@ interface Entry {
 /** A HeaderValue, or an entry of a map<string, string>, which looks like one without a raw value. */
 function readEntry(reader: ProtobufReader): Entry {
   const entry: Entry = { key: '', value: '' };
-  reader.message(readKeyAndValue, entry);
+  reader.message(takeKeyAndValue, entry);
   return entry;
 }
 
-function readKeyAndValue(reader: ProtobufReader, into: Entry): void {
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) into.key = reader.string();
-    else if (field === 2) into.value = reader.string();
-    // Bytes that need not be text: one character for each.
-    else if (field === 3) into.value = reader.latin1() || into.value;
-    else reader.skip();
-  }
+function takeKeyAndValue(field: number, reader: ProtobufReader, into: Entry): void {
+  if (field === 1) into.key = reader.string();
+  else if (field === 2) into.value = reader.string();
+  // Bytes that need not be text: one character for each.
+  else if (field === 3) into.value = reader.latin1() || into.value;
 }
 
 function addHeader(lines: Map<string, string[]>, { key, value }: Entry): void {

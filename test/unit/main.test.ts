@@ -197,21 +197,15 @@ suite('serving', { concurrency: 2, timeout: 180_000 }, () => {
     assert.equal(await exit, 0);
   });
 
-  test('ends at once with a second signal', async (t) => {
-    const { child, exit, said } = await serve(t, (config) => (config.server.drainDelayMs = 60_000));
-    child.kill('SIGTERM');
-    await said('stopping');
-    child.kill('SIGTERM');
-    assert.equal(await exit, 'SIGTERM');
-  });
-
-  test('ends at once with a second signal of the other kind', async (t) => {
-    const { child, exit, said } = await serve(t, (config) => (config.server.drainDelayMs = 60_000));
-    child.kill('SIGTERM');
-    await said('stopping');
-    child.kill('SIGINT');
-    assert.equal(await exit, 'SIGINT');
-  });
+  for (const second of ['SIGTERM', 'SIGINT'] as const) {
+    test(`ends at once with a second signal, ${second}`, async (t) => {
+      const { child, exit, said } = await serve(t, (config) => (config.server.drainDelayMs = 60_000));
+      child.kill('SIGTERM');
+      await said('stopping');
+      child.kill(second);
+      assert.equal(await exit, second);
+    });
+  }
 
   test('answers what comes while health says that it stops', async (t) => {
     const { call, child, exit, envoy, world, said } = await serve(t, (config) => (config.server.drainDelayMs = 2000));
