@@ -55,6 +55,8 @@ describe('who may know which library', () => {
     '@open-policy-agent/opa-wasm': /^src\/policy\/engine\.ts$/,
     'tar-stream': /^src\/policy\/bundle\.ts$/,
     re2js: /^src\/policy\/builtins\//,
+    '@modelcontextprotocol/client': /^src\/(catalog|front-door)\//,
+    '@modelcontextprotocol/server': /^src\/front-door\//,
     undici: /^src\/http-client\.ts$/,
     yaml: /^src\/config\.ts$/,
     zod: /^src\/config(-schema)?\.ts$/,
