@@ -236,5 +236,6 @@ function toResource(config: Config['resources'][number], { issuers, delegation }
     delegation: config.delegation ?? delegation.mode,
     tools: new Map(tools),
     documentation: config.documentation ?? null,
+    url: null,
   };
 }

@@ -38,6 +38,8 @@ export interface Resource {
   readonly delegation: 'exchange' | 'mint' | 'none';
   readonly tools: ReadonlyMap<string, ToolFacts>;
   readonly documentation: string | null;
+  /** Where the sidecar itself reaches it; null where it never does. */
+  readonly url: string | null;
 }
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';

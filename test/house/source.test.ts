@@ -109,13 +109,13 @@ function importsOf(file: string): string[] {
 function levelOf(file: string): number {
   const name = file.slice('src/'.length);
   const levels = [
-    /^(result|verdict|reasons|json-text|http|http-client|http-server|version|deadline|socket-file|client-authentication)\.ts$/,
+    /^(result|verdict|reasons|json-text|http|http-client|http-server|version|deadline|socket-file|seal|client-authentication)\.ts$/,
     /^mcp\//,
     /^(token\/|resource\.ts$)/,
     /^policy\//,
     /^delegation\//,
-    /^(answer|check|record)\.ts$/,
-    /^(ext-authz|telemetry)\//,
+    /^(catalog\/|(session|plan|answer|check|record)\.ts$)/,
+    /^(ext-authz|ext-proc|front-door|telemetry)\//,
     /^(config|config-schema|ports|counted|well-known|app|main)\.ts$/,
   ];
   const level = levels.findIndex((pattern) => pattern.test(name));

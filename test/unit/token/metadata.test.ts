@@ -18,6 +18,7 @@ const resource: Resource = {
   delegation: 'exchange',
   tools: new Map(),
   documentation: null,
+  url: null,
 };
 
 test('describes the resource under the name that was asked', () => {

@@ -1,0 +1,63 @@
+/** One request at the front door, as its Check let it pass, and what the front door needs to serve it. */
+import type { Views } from '../catalog/view.ts';
+import type { HttpFacts } from '../http.ts';
+import type { Operation } from '../mcp/operation.ts';
+import type { Resource } from '../resource.ts';
+import type { Result } from '../result.ts';
+import type { Session } from '../session.ts';
+import type { Principal } from '../token/principal.ts';
+
+/** A backend behind the front door. */
+export interface Member {
+  readonly resource: Resource;
+  /** Before its tools' and prompts' names, with an underscore between. */
+  readonly prefix: string;
+}
+
+export interface Visit {
+  readonly decisionId: string;
+  readonly http: HttpFacts;
+  /** As the client sent it: names with their prefix, arguments included. */
+  readonly operation: Operation;
+  readonly principal: Principal;
+  readonly session: Session | null;
+}
+
+/**
+ * A request to a backend on behalf of a visit. Every single one is read, judged by policy, logged and given a delegation
+ * token of its own, like one that came through Envoy.
+ */
+export interface BackendRequest {
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  /** `mcp-*`, `last-event-id`, `accept`; credentials are added. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** One JSON-RPC message, as text. */
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Policy or delegation said no; the backend was not asked. */
+export class BackendRefused extends Error {
+  override name = 'BackendRefused';
+  readonly reason: string;
+  constructor(reason: string) {
+    super(`not asked: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+export interface FrontDoorPorts {
+  readonly members: readonly Member[];
+  /** Rejects with BackendRefused, or as fetch does where the backend cannot be reached. The body is a stream. */
+  readonly ask: (visit: Visit, member: Member, request: BackendRequest) => Promise<globalThis.Response>;
+  /** Which items of a list of `member` the visitor may use; `method` is that of the list, names without prefix. */
+  readonly keep: (visit: Visit, member: Member, method: string, names: readonly string[]) => Result<readonly boolean[]>;
+  readonly views: Views;
+  readonly sealSession: (session: Session) => string;
+  /** Told of a backend that could not be reached or answered nonsense, for log and metrics. */
+  readonly onUnreachable: (visit: Visit, member: Member, cause: unknown) => void;
+  /** Calls back whenever a backend's lists changed; returns how to stop. */
+  readonly onListChanged: (listener: (backend: string, list: 'tools' | 'prompts' | 'resources') => void) => () => void;
+  /** Most bytes read of one answer of a backend that is not passed on as it comes. */
+  readonly maxAnswerBytes: number;
+}
