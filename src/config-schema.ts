@@ -3,38 +3,20 @@
  * from here. Secrets stay outside: a setting names the file or the environment variable that holds one.
  */
 import { z } from 'zod';
-import { isSafeUrl } from './http-client.ts';
-
-const MIB = 1024 * 1024;
-
-/** A timer set beyond this fires at once. */
-const MAX_MS = 2 ** 31 - 1;
-
-const positive = (fallback: number, text: string, max = Number.MAX_SAFE_INTEGER) =>
-  z.int().positive().max(max).default(fallback).describe(text);
-const milliseconds = (fallback: number, text: string) => positive(fallback, text, MAX_MS);
-const name = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'use lower-case letters, digits and hyphens');
-const listen = z
-  .string()
-  .regex(/^(unix:\/\/\/\S+|[^\s:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$/, { error: 'use host:port or unix:///path', abort: true })
-  .refine((text) => text.startsWith('unix:') || Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, 'use a port up to 65535');
-const url = z.string().refine(isSafeUrl, 'use an https URL without user, password or fragment (plain http to this host only)');
-const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'use one scope token (RFC 6749 section 3.3)');
-const headerName = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'use a lower-case header name');
-/** What the protocol, Envoy or MCP gives a meaning; a token there would break the request. */
-const MEANT_OTHERWISE =
-  /^(host|date|via|te|trailer|upgrade|connection|keep-alive|transfer-encoding|expect|origin|range|accept|accept-.*|content-.*|cookie|last-event-id|traceparent|tracestate|baggage|mcp-.*|x-envoy-.*|x-forwarded-.*|x-request-id)$/;
-const tokenHeader = headerName.refine((text) => !MEANT_OTHERWISE.test(text), 'this header has another meaning');
-const policyHeader = headerName.refine(
-  (text) => !/^((proxy-)?authorization|cookie|dpop)$/.test(text),
-  'policy must not see credentials; what they say is in principal',
-);
-const secret = z
-  .union(
-    [z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/) })],
-    'use {file: PATH} or {env: NAME}',
-  )
-  .describe('Where a secret is: `{file: PATH}` or `{env: NAME}`. Never the secret itself.');
+import { frontDoor, processing } from './config-schema/front-door.ts';
+import {
+  listen,
+  MAX_MS,
+  MIB,
+  milliseconds,
+  name,
+  policyHeader,
+  positive,
+  secret,
+  tokenHeader,
+  url,
+} from './config-schema/parts.ts';
+import { entrance } from './config-schema/resource.ts';
 
 const server = z.strictObject({
   listen: listen.default('127.0.0.1:9191').describe('Where Envoy asks: `host:port`, or `unix:///path` for a Unix socket.'),
@@ -121,26 +103,11 @@ const delegationMode = z.enum(['exchange', 'mint', 'none']);
 
 const resource = z.strictObject({
   name: name.describe("The backend's name in policy, metrics and logs."),
-  path: z
-    .string()
-    .regex(/^\/[^?#\s]*$/, 'use an absolute path')
-    .describe('The path at which Envoy serves it; matched exactly.'),
-  publicUrls: z
-    .array(url)
-    .min(1)
-    .describe(
-      'Every URL under which clients know it. Each has its own metadata and is accepted as an audience; the first is the canonical one.',
-    ),
-  audiences: z.array(z.string().min(1)).default([]).describe('Further audiences accepted here.'),
-  issuers: z.array(url).min(1).optional().describe('Issuers accepted here; all, if absent.'),
-  scopesSupported: z.array(scope).default([]).describe('`scopes_supported` of its metadata; keep it minimal.'),
-  challengeScopes: z.array(scope).default([]).describe('Scopes named to a caller without a token.'),
-  denials: z
-    .enum(['conversational', 'strict'])
-    .default('conversational')
-    .describe("A policy's no: `conversational` is HTTP 200 with a JSON-RPC error, `strict` is 403."),
+  ...entrance,
   delegation: delegationMode.optional().describe('How its delegation tokens are made; `delegation.mode`, if absent.'),
-  documentation: url.optional().describe('`resource_documentation` of its metadata.'),
+  url: url
+    .optional()
+    .describe('Where the sidecar itself reaches the backend, for the catalog and the front door; may be a listener of Envoy.'),
   tools: z
     .record(z.string(), tool)
     .default({})
@@ -226,6 +193,8 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Tokens that were verified.'),
   resources: z.array(resource).min(1).describe('The MCP servers behind Envoy.'),
+  processing,
+  frontDoor,
   policy: z
     .strictObject({
       bundleFile: z.string().describe('An OPA bundle, built with `opa build -t wasm`.'),

@@ -62,7 +62,8 @@ function showPath(path: readonly PropertyKey[]): string {
 }
 
 /** What no single setting can show, as far as the sections are there. */
-function crossProblems({ server, mcp, issuers = [], resources = [], delegation }: Partial<Config>): string[] {
+function crossProblems(sections: Partial<Config>): string[] {
+  const { server, mcp, issuers = [], resources = [], delegation } = sections;
   const mint = delegation?.mint?.issuer;
   return [
     server !== undefined &&
@@ -78,10 +79,11 @@ function crossProblems({ server, mcp, issuers = [], resources = [], delegation }
     ...repeated('resources', resources, 'name'),
     ...repeated('resources', resources, 'path'),
     ...repeated('delegation.mint.keys', delegation?.mint?.keys ?? [], 'kid'),
-    ...sharedMetadata(resources),
+    ...sharedMetadata([...resources, ...(sections.frontDoor === undefined ? [] : [sections.frontDoor])]),
     ...resources.flatMap((resource, index) => resourceProblems(resource, `resources[${index}]`, { issuers, delegation })),
     issuers.some(({ issuer }) => issuer === mint) &&
-      'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass at the front door',
+      'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass as callers',
+    ...frontDoorProblems(sections),
   ].filter((problem) => problem !== false);
 }
 
@@ -101,8 +103,37 @@ function resourceProblems(
   ];
 }
 
+function frontDoorProblems({ frontDoor, processing, resources = [] }: Partial<Config>): string[] {
+  if (frontDoor === undefined) return [];
+  const prefixes = Object.entries(frontDoor.backends).map(([name, { prefix }]) => [name, prefix ?? defaultPrefix(name)] as const);
+  const at = (name: string): string => `frontDoor.backends.${name}`;
+  return [
+    ...(processing === undefined ? ['frontDoor: it needs processing'] : []),
+    ...(isLocal(frontDoor.listen) ? [] : ['frontDoor.listen: other hosts can reach it: use loopback or a Unix socket']),
+    ...prefixes.flatMap(([name]) => {
+      const found = resources.find((resource) => resource.name === name);
+      if (resources.length > 0 && found === undefined) return [`${at(name)}: it is not among resources`];
+      return found !== undefined && found.url === undefined ? [`${at(name)}: its resource needs a url`] : [];
+    }),
+    // `a` before `b_c` is `a_b_c`, as is `a_b` before `c`.
+    ...prefixes.flatMap(([name, prefix]) =>
+      prefixes
+        .filter(([other, longer]) => other !== name && `${longer}_`.startsWith(`${prefix}_`))
+        .map(([other]) => `${at(name)}.prefix: names with it could be taken for names of ${other}`),
+    ),
+    ...resources
+      .filter(({ name, path }) => name === frontDoor.name || path === frontDoor.path)
+      .map(({ name }) => `frontDoor: its name and path must not be those of ${name}`),
+  ];
+}
+
+/** Hyphens are no letters in names of functions, which some clients make of tools. */
+export function defaultPrefix(backend: string): string {
+  return backend.replaceAll('-', '_');
+}
+
 /** Metadata is found by its path alone, so no two resources may have the same. */
-function sharedMetadata(resources: Config['resources']): string[] {
+function sharedMetadata(resources: readonly { readonly publicUrls: readonly string[] }[]): string[] {
   const owners = new Map<string, number>();
   return resources.flatMap(({ publicUrls }, index) =>
     publicUrls.flatMap((url, at) => {

@@ -236,6 +236,7 @@ function toResource(config: Config['resources'][number], { issuers, delegation }
     delegation: config.delegation ?? delegation.mode,
     tools: new Map(tools),
     documentation: config.documentation ?? null,
-    url: null,
+    url: config.url ?? null,
+    members: [],
   };
 }

@@ -40,6 +40,15 @@ export interface Resource {
   readonly documentation: string | null;
   /** Where the sidecar itself reaches it; null where it never does. */
   readonly url: string | null;
+  /** The backends behind it, where it is a front door; none where it is a backend. */
+  readonly members: readonly Member[];
+}
+
+/** A backend behind the front door. */
+export interface Member {
+  readonly resource: Resource;
+  /** Before the names of its tools and prompts, with an underscore between. */
+  readonly prefix: string;
 }
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';

@@ -2,17 +2,12 @@
 import type { Views } from '../catalog/view.ts';
 import type { HttpFacts } from '../http.ts';
 import type { Operation } from '../mcp/operation.ts';
-import type { Resource } from '../resource.ts';
+import type { Member } from '../resource.ts';
 import type { Result } from '../result.ts';
 import type { Session } from '../session.ts';
 import type { Principal } from '../token/principal.ts';
 
-/** A backend behind the front door. */
-export interface Member {
-  readonly resource: Resource;
-  /** Before its tools' and prompts' names, with an underscore between. */
-  readonly prefix: string;
-}
+export type { Member };
 
 export interface Visit {
   readonly decisionId: string;

@@ -94,6 +94,7 @@ export const ledger: Resource = {
   tools: new Map([['getBalance', { title: 'Get a balance', annotations: { readOnlyHint: true }, known: true }]]),
   documentation: null,
   url: null,
+  members: [],
 };
 
 export const outbound: Outbound = {

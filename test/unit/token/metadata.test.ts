@@ -19,6 +19,7 @@ const resource: Resource = {
   tools: new Map(),
   documentation: null,
   url: null,
+  members: [],
 };
 
 test('describes the resource under the name that was asked', () => {
