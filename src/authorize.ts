@@ -48,6 +48,9 @@ export type Stage = 'read' | 'verify' | 'inbound' | 'outbound' | 'delegate';
 export interface Facts {
   readonly decisionId: string;
   readonly http: HttpFacts;
+  /** Where the request came in: the front door, or the backend itself. */
+  entrance: Resource | null;
+  /** Which backend it is for; the entrance, as long as that is not known. */
   resource: Resource | null;
   operation: Operation | null;
   principal: Principal | null;
@@ -122,6 +125,26 @@ async function walk(asked: Asked, facts: Facts, ports: AuthorizePorts, deadlineM
   return ok({ kind: 'forward', ...headers, responseHeaders: corsHeaders(http, ports.allowedOrigins) });
 }
 
+/**
+ * What one of several backends would allow: for messages that are for all of them, of which each is asked on its own later.
+ * The verdict is the first yes, or the first no.
+ */
+export function authorizeAny(asked: readonly Asked[], ports: AuthorizePorts, facts: Facts): Result<null> {
+  const { policy } = ports;
+  if (policy === null) return deny({ reason: 'policy_undefined' });
+  facts.revision = policy.revision;
+  const lap = stopwatch(facts, ports.clock);
+  let first: Result<null> = deny({ reason: 'policy_undefined' });
+  for (const [index, { http, resource, operation, principal }] of asked.entries()) {
+    const input = inputText(policyInput(http, resource, operation, principal, ports.policyHeaders));
+    const answer = policy.ask(input).inbound();
+    if (answer.ok || index === 0) first = answer;
+    if (answer.ok) break;
+  }
+  lap('inbound');
+  return first;
+}
+
 function delegate(
   { resource, principal, subjectToken }: Asked,
   outbound: Outbound,
@@ -140,7 +163,7 @@ export function denied(denial: Denial, facts: Facts, { allowedOrigins }: Pick<Au
   return {
     outcome: reasonRow(denial.reason).outcome,
     reason: denial.reason,
-    answer: { kind: 'respond', response: refusal(denial, { ...facts, allowedOrigins }) },
+    answer: { kind: 'respond', response: refusal(denial, { ...facts, resource: facts.entrance ?? facts.resource, allowedOrigins }) },
     facts,
     ...(denial.read && { read: denial.read }),
     cause: denial.cause,
@@ -151,6 +174,7 @@ export function newFacts(http: HttpFacts, decisionId: string): Facts {
   return {
     decisionId,
     http,
+    entrance: null,
     resource: null,
     operation: null,
     principal: null,

@@ -2,23 +2,28 @@
  * THE function: what one HTTP request may do, from the bytes Envoy saw to what Envoy is told. It has no effects of its own;
  * each arrives as a port, and what we observe is computed from the verdict.
  */
-import { publicAnswer } from './answer.ts';
+import { corsHeaders, publicAnswer } from './answer.ts';
 import {
   type Asked,
   type AuthorizePorts,
   authorize,
+  authorizeAny,
   denied,
   type Facts,
   newFacts,
   stopwatch,
   type Verdict,
 } from './authorize.ts';
+import type { Views } from './catalog/view.ts';
 import { inTime } from './deadline.ts';
+import { dispatchToBackend, dispatchToFrontDoor } from './dispatch.ts';
 import type { HttpFacts } from './http.ts';
 import type { JsonLimits } from './mcp/json.ts';
 import { readOperation } from './mcp/operation.ts';
 import type { Resource, Resources } from './resource.ts';
 import { deny, ok, type Result } from './result.ts';
+import { findRoute, isForFrontDoor, type Route } from './route.ts';
+import type { Sealer } from './seal.ts';
 import { readBearer } from './token/bearer.ts';
 import type { Verifier } from './token/verifier.ts';
 
@@ -26,6 +31,9 @@ export interface Ports extends AuthorizePorts {
   readonly resources: Resources;
   readonly verify: Verifier['verify'];
   readonly limits: JsonLimits;
+  /** Seals what leaves us and comes back; null where answers are not processed. */
+  readonly sealer: Sealer | null;
+  readonly views: Views;
 }
 
 /** @param deadlineMs when the answer must be there, epoch milliseconds. */
@@ -36,9 +44,43 @@ export async function check(http: HttpFacts, ports: Ports, deadlineMs: number): 
     facts.resource = open.resource;
     return { outcome: 'allow', reason: open.reason, answer: { kind: 'respond', response: open.response }, facts };
   }
-  const asked = await identify(facts, ports, deadlineMs); // who asks what of which server
+  const asked = await identify(facts, ports, deadlineMs); // who asks what
   if (!asked.ok) return denied(asked.denial, facts, ports);
-  return authorize(asked.value, ports, deadlineMs, facts); // may they, and with which token
+  const route = findRoute(asked.value, ports.sealer, ports.views); // of which server
+  if (!route.ok) return denied(route.denial, facts, ports);
+  return isForFrontDoor(asked.value, route.value, ports.views)
+    ? visit(asked.value, route.value, facts, ports)
+    : forward(asked.value, route.value, facts, ports, deadlineMs); // may they, with which token, and how it gets there
+}
+
+/** To the one backend that it is for. */
+async function forward(asked: Asked, route: Route, facts: Facts, ports: Ports, deadlineMs: number): Promise<Verdict> {
+  const backend = route.backend as Resource;
+  const { sealer } = ports;
+  const verdict = await authorize({ ...asked, resource: backend, operation: route.operation }, ports, deadlineMs, facts);
+  if (verdict.answer.kind !== 'forward' || sealer === null) return verdict;
+  const dispatched = { facts, principal: asked.principal, entrance: asked.resource, route };
+  return { ...verdict, answer: dispatchToBackend(verdict.answer, dispatched, backend, { ...ports, sealer }) };
+}
+
+/** To the front door, which asks the backends it concerns; each of its questions is authorized on its own. */
+function visit(asked: Asked, route: Route, facts: Facts, ports: Ports): Verdict {
+  const { resource, principal, subjectToken } = asked;
+  facts.operation = route.operation;
+  const concerned = route.backend === null ? resource.members.map((member) => member.resource) : [route.backend];
+  facts.resource = route.backend ?? resource;
+  const allowed = authorizeAny(
+    concerned.map((backend) => ({ ...asked, resource: backend, operation: route.operation })),
+    ports,
+    facts,
+  );
+  if (!allowed.ok) return denied(allowed.denial, facts, ports);
+  const dispatched = { facts, principal, entrance: resource, route };
+  const answer = dispatchToFrontDoor(dispatched, subjectToken, corsHeaders(facts.http, ports.allowedOrigins), {
+    ...ports,
+    sealer: ports.sealer as Sealer,
+  });
+  return { outcome: 'allow', reason: 'allowed', answer, facts };
 }
 
 /** The way of a request that needs a token, step by step; every step can end it. */
@@ -48,6 +90,7 @@ async function identify(facts: Facts, ports: Ports, deadlineMs: number): Promise
 
   const resource = findResource(http, ports); // which server
   if (!resource.ok) return resource;
+  facts.entrance = resource.value;
   facts.resource = resource.value;
 
   const operation = readOperation(http, ports.limits); // what is asked
@@ -62,6 +105,7 @@ async function identify(facts: Facts, ports: Ports, deadlineMs: number): Promise
   const principal = verifying instanceof Promise ? await inTime(verifying, deadlineMs - ports.now(), tooLate) : verifying;
   lap('verify');
   if (!principal.ok) return principal;
+  facts.principal = principal.value;
 
   return ok({
     http,

@@ -50,7 +50,9 @@ export interface ProcessingPlan {
   readonly filtersList: boolean;
   /** The answer begins a session, whose id is bound to the principal. */
   readonly bindsSession: boolean;
-  /** Ids of the backend's own requests, of its events and tasks get this in front, so that replies find their way back. */
+  /** Ids of tasks in the answer are bound to the principal. */
+  readonly sealsTasks: boolean;
+  /** Ids of the backend's own requests and of its events get this in front, so that replies find their way back. */
   readonly marks: string | null;
 }
 

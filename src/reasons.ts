@@ -192,6 +192,30 @@ export const REASONS = {
     'Mcp-Method, Mcp-Name and MCP-Protocol-Version must say what the body says.',
   ),
 
+  session_unknown: refuse(
+    404,
+    INVALID_REQUEST,
+    'There is no such session.',
+    'The client starts a new one. An id is good at one resource only, and not beyond a change of `processing.keys`.',
+  ),
+  session_forbidden: refuse(
+    403,
+    INVALID_REQUEST,
+    'This session belongs to another caller.',
+    'A session is bound to issuer, subject and client of the token that began it: somebody holds the id of somebody else.',
+  ),
+  task_unknown: refuse(200, INVALID_PARAMS, 'There is no such task.', 'An id is not good beyond a change of `processing.keys`.'),
+  task_forbidden: forbid(
+    'This task belongs to another caller.',
+    'A task is bound to issuer, subject and client of the token that began it: somebody holds the id of somebody else.',
+  ),
+  target_unknown: refuse(
+    200,
+    INVALID_PARAMS,
+    'No server here has what the request names.',
+    'Names begin with the prefix of their backend, see `frontDoor.backends`; resources are known from the catalog.',
+  ),
+
   token_missing: {
     ...challenge('A bearer token is required.', 'Follow resource_metadata in WWW-Authenticate to the authorization server.'),
     oauth: null,

@@ -26,12 +26,15 @@ export interface Operation {
   /** `params.name` of tools/call, else null. */
   readonly tool: string | null;
   readonly arguments: JsonObject | null;
+  /** The answer may be a task: asked for in the params (2025-11-25) or by a capability of the client (SEP-2663). */
+  readonly asTask: boolean;
 }
 
 type Call = Exclude<Message, { kind: 'response' }>;
 
 const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
 const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
+const TASKS_KEY = 'io.modelcontextprotocol/tasks';
 const META = knownKeys([VERSION_KEY, CAPABILITIES_KEY]);
 const MODERN: Revision = '2026-07-28';
 
@@ -66,6 +69,7 @@ function readStream(http: HttpFacts, method: 'GET' | 'DELETE'): Result<Operation
     targets: [],
     tool: null,
     arguments: null,
+    asTask: false,
   });
 }
 
@@ -106,7 +110,15 @@ function readMessage(http: HttpFacts, message: Message): Result<Operation> {
     targets,
     tool,
     arguments: isObject(args) ? args : null,
+    asTask: tool !== null && mayBecomeTask(message.params),
   });
+}
+
+function mayBecomeTask({ task, _meta }: JsonObject): boolean {
+  if (task !== undefined) return true;
+  const capabilities = isObject(_meta) ? _meta[CAPABILITIES_KEY] : undefined;
+  const extensions = isObject(capabilities) ? capabilities.extensions : undefined;
+  return isObject(extensions) && extensions[TASKS_KEY] !== undefined;
 }
 
 /** A reply to a request of the server (sampling, elicitation, roots): legacy only. */
@@ -122,6 +134,7 @@ function readResponse(http: HttpFacts, revision: Revision | undefined): Result<O
     targets: [],
     tool: null,
     arguments: null,
+    asTask: false,
   });
 }
 
@@ -186,6 +199,12 @@ function decodeSentinel(value: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** A value as a header can carry it (SEP-2243). */
+export function encodeSentinel(value: string): string {
+  const isPlain = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !/^=\?base64\?.*\?=$/i.test(value);
+  return isPlain ? value : `=?base64?${Buffer.from(value).toString('base64')}?=`;
 }
 
 function mediaProblem(http: HttpFacts): Reason | null {

@@ -68,6 +68,13 @@ export function inputText({ mcp, principal, tool, request }: PolicyInput): strin
   return `{"version":1,"mcp":${mcpText(mcp)},"principal":${keptText(principal)},"tool":${keptText(tool)},"request":${requestText(request)}}`;
 }
 
+/** The members in which the questions about the items of one list differ, and their texts. */
+export const itemMembers = ['mcp', 'tool'] as const;
+
+export function itemTexts({ mcp, tool }: Pick<PolicyInput, 'mcp' | 'tool'>): string[] {
+  return [mcpText(mcp), keptText(tool)];
+}
+
 function mcpText({ era, revision, kind, method, targets, tool, backend, ...rest }: PolicyInput['mcp']): string {
   const about = targets.map(({ type, name }) => `{"type":"${type}","name":${quote(name)}}`).join(',');
   const args = rest.arguments === null ? 'null' : JSON.stringify(rest.arguments);

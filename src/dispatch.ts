@@ -1,0 +1,171 @@
+/**
+ * How an allowed request reaches its backend: with the ids that the backend knows, no longer than the token lives, and by way
+ * of ext_proc or the front door where Envoy cannot do alone what is to be done.
+ */
+import { createHash } from 'node:crypto';
+import type { Answer, Facts } from './authorize.ts';
+import { isIdentityHeader } from './delegation/headers.ts';
+import type { HttpFacts } from './http.ts';
+import { LISTS } from './mcp/lists.ts';
+import { encodeSentinel, type Operation } from './mcp/operation.ts';
+import {
+  BACKEND_HEADER,
+  type HeaderLine,
+  PLAN_HEADER,
+  PLAN_LIFETIME_MS,
+  type PlanFacts,
+  type ProcessingPlan,
+  sealPlan,
+  type VisitPlan,
+} from './plan.ts';
+import type { Resource } from './resource.ts';
+import { backendSession, type Route } from './route.ts';
+import type { Sealer } from './seal.ts';
+import type { Principal } from './token/principal.ts';
+
+export type Forward = Extract<Answer, { kind: 'forward' }>;
+
+export interface Dispatched {
+  readonly facts: Facts;
+  readonly principal: Principal;
+  /** Where the request came in. */
+  readonly entrance: Resource;
+  readonly route: Route;
+}
+
+export interface DispatchPorts {
+  readonly sealer: Sealer;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Request headers that the policy may see. */
+  readonly policyHeaders: readonly string[];
+}
+
+/** What ext_proc is to do with the request and its answer. */
+type Processing = Pick<ProcessingPlan, 'splice' | 'filtersList' | 'bindsSession' | 'sealsTasks' | 'marks'>;
+
+/** @param forward what was decided: the delegation token, and headers to take off. */
+export function dispatchToBackend(forward: Forward, dispatched: Dispatched, backend: Resource, ports: DispatchPorts): Forward {
+  const { entrance, facts } = dispatched;
+  const isBehindDoor = entrance !== backend;
+  const own = [...sessionHeaders(dispatched), ...nameHeaders(dispatched), ...lifeHeaders(dispatched, ports.now())];
+  if (isBehindDoor) own.push([BACKEND_HEADER, backend.name]);
+  const remove = [...forward.remove, ...sessionRemoved(dispatched)];
+  const responseHeaders = [...forward.responseHeaders, ...sessionEcho(dispatched)];
+  const processing = processingOf(dispatched.route, isBehindDoor ? backend.name : null);
+  if (processing === null) return withoutConflict({ kind: 'forward', set: [...forward.set, ...own], remove, responseHeaders });
+
+  const plan: ProcessingPlan = {
+    kind: 'process',
+    expiresAt: ports.now() + PLAN_LIFETIME_MS,
+    facts: planFacts(dispatched, ports),
+    backend: backend.name,
+    set: forward.set,
+    ...processing,
+  };
+  // What the token would have overwritten, the client's own credentials, goes now.
+  const overwritten = forward.set.map(([name]) => name).filter((name) => facts.http.headers.has(name));
+  const set = [...own, [PLAN_HEADER, sealPlan(ports.sealer, plan)] as const];
+  return withoutConflict({ kind: 'forward', set, remove: [...remove, ...overwritten], responseHeaders });
+}
+
+/** To the front door's own listener, with what it needs to ask the backends on behalf of the caller. */
+export function dispatchToFrontDoor(
+  dispatched: Dispatched,
+  subjectToken: string,
+  responseHeaders: readonly HeaderLine[],
+  ports: DispatchPorts,
+): Forward {
+  const { facts, entrance, route } = dispatched;
+  const plan: VisitPlan = {
+    kind: 'visit',
+    expiresAt: ports.now() + PLAN_LIFETIME_MS,
+    facts: planFacts(dispatched, ports),
+    subjectToken,
+    bodySha256: bodyHash(facts.http.body),
+    session: route.session,
+  };
+  const set = [
+    ...lifeHeaders(dispatched, ports.now()),
+    [BACKEND_HEADER, entrance.name] as const,
+    [PLAN_HEADER, sealPlan(ports.sealer, plan)] as const,
+  ];
+  const remove = [...facts.http.headers.keys()].filter(isIdentityHeader);
+  return withoutConflict({ kind: 'forward', set, remove, responseHeaders: [...responseHeaders, ...sessionEcho(dispatched)] });
+}
+
+export function bodyHash(body: Uint8Array): string {
+  return createHash('sha256').update(body).digest('base64url');
+}
+
+/** Envoy removes last: a name we set must not be among those we remove. */
+function withoutConflict(forward: Forward): Forward {
+  const ours = new Set(forward.set.map(([name]) => name));
+  return { ...forward, remove: [...new Set(forward.remove)].filter((name) => !ours.has(name)) };
+}
+
+function processingOf({ operation, splice }: Route, behindDoor: string | null): Processing | null {
+  const { method, era } = operation;
+  const processing: Processing = {
+    splice,
+    filtersList: method !== null && LISTS.has(method),
+    bindsSession: method === 'initialize',
+    sealsTasks: operation.asTask || method?.startsWith('tasks/') === true,
+    marks: era === 'legacy' ? behindDoor : null,
+  };
+  const { filtersList, bindsSession, sealsTasks } = processing;
+  return behindDoor !== null || splice !== null || filtersList || bindsSession || sealsTasks ? processing : null;
+}
+
+/** The backend's own session id in place of the one that the client holds. */
+function sessionHeaders({ route, entrance }: Dispatched): HeaderLine[] {
+  const session = backendSession(route);
+  if (session === undefined) return [];
+  const headers: HeaderLine[] = session.id === null ? [] : [['mcp-session-id', session.id]];
+  // Behind the front door each has agreed with us on a version of its own.
+  if (entrance !== route.backend) headers.push(['mcp-protocol-version', session.revision]);
+  return headers;
+}
+
+/** A header that means nothing to the backend: of another era, or in front of one that keeps no sessions. */
+function sessionRemoved({ facts, route }: Dispatched): string[] {
+  return facts.http.headers.has('mcp-session-id') && backendSession(route)?.id == null ? ['mcp-session-id'] : [];
+}
+
+/** Backends repeat their id in every answer; the client must go on with its own. */
+function sessionEcho({ facts, route }: Dispatched): HeaderLine[] {
+  const held = facts.http.headers.get('mcp-session-id')?.[0];
+  return route.session === null || held === undefined ? [] : [['mcp-session-id', held.trim()]];
+}
+
+function nameHeaders({ facts, route }: Dispatched): HeaderLine[] {
+  const name = route.operation.targets[0]?.name;
+  if (route.splice === null || name === undefined || !facts.http.headers.has('mcp-name')) return [];
+  return [['mcp-name', encodeSentinel(name)]];
+}
+
+/**
+ * A stream that only listens ends with the token that opened it. Envoy takes integers from 1 on; 0 would be no limit at all.
+ * Calls are left alone: clients wait for ever for an answer that is cut off.
+ */
+function lifeHeaders({ route, principal }: Dispatched, now: number): HeaderLine[] {
+  const { method } = route.operation;
+  if (method !== 'GET' && method !== 'subscriptions/listen') return [];
+  return [['x-envoy-upstream-rq-timeout-ms', String(Math.max(1, Math.floor(principal.expiresAt * 1000 - now)))]];
+}
+
+function planFacts({ facts, entrance, route, principal }: Dispatched, { policyHeaders }: DispatchPorts): PlanFacts {
+  const { headers, body: _, ...http } = facts.http;
+  return {
+    decisionId: facts.decisionId,
+    resource: entrance.name,
+    http: { ...http, headers: policyHeaders.flatMap((name) => headersNamed(headers, name)) },
+    operation: { ...route.operation, arguments: null },
+    principal,
+  };
+}
+
+function headersNamed(headers: HttpFacts['headers'], name: string): [string, readonly string[]][] {
+  const values = headers.get(name);
+  return values === undefined ? [] : [[name, values]];
+}
