@@ -141,8 +141,10 @@ function mutateHeaders({ set, remove }: Changes, replacesBody: boolean): HeaderM
 function setHeaders(lines: readonly HeaderLine[]): NonNullable<HeaderMutationInput['set_headers']> {
   const seen = new Set<string>(['vary']);
   return lines.map(([name, value]) => {
-    const append_action = seen.has(name) ? 'APPEND_IF_EXISTS_OR_ADD' : 'OVERWRITE_IF_EXISTS_OR_ADD';
+    const header = { key: name, raw_value: Buffer.from(value, 'utf8') };
+    const isFirst = !seen.has(name);
     seen.add(name);
-    return { header: { key: name, raw_value: Buffer.from(value, 'utf8') }, append_action };
+    // ext_proc takes append_action 0, which is to append, for one that is not set, which overwrites.
+    return isFirst ? { header, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' } : { header, append: { value: true } };
   });
 }
