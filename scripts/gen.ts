@@ -9,6 +9,8 @@ import { promisify } from 'node:util';
 const root = fileURLToPath(new URL('..', import.meta.url));
 export const generated = join(root, 'src/gen');
 
+const services = ['envoy/service/auth/v3/external_auth.proto', 'envoy/service/ext_proc/v3/external_processor.proto'];
+
 /** Writes the types into a folder. The options are those of the loader in src/ext-authz/server.ts. */
 export async function generate(outDir: string): Promise<void> {
   const options = ['--keepCase', '--longs=Number', '--importFileExtension=.ts', '--grpcLib=@grpc/grpc-js'];
@@ -16,7 +18,7 @@ export async function generate(outDir: string): Promise<void> {
   const script = join(root, 'node_modules/@grpc/proto-loader/build/bin/proto-loader-gen-types.js');
   await promisify(execFile)(
     process.execPath,
-    [script, 'envoy/service/auth/v3/external_auth.proto', ...options, ...names, `--outDir=${outDir}`, '--includeDirs=proto'],
+    [script, ...services, ...options, ...names, `--outDir=${outDir}`, '--includeDirs=proto'],
     { cwd: root },
   );
 }

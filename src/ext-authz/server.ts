@@ -1,5 +1,5 @@
 /**
- * The gRPC server that Envoy asks: Authorization.Check and the standard health service.
+ * The gRPC server that Envoy asks: Authorization.Check, the standard health service, and what else is given to it.
  * Here is the last catch: whatever goes wrong, Envoy gets a denied response.
  */
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import {
   Server,
   ServerCredentials,
   type ServerUnaryCall,
+  type ServiceDefinition,
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
@@ -45,6 +46,15 @@ export interface ServerOptions {
   /** What went wrong where not even a verdict could be told; Envoy was refused. */
   readonly onFailure?: (cause: unknown) => void;
   readonly onInFlight?: (count: number) => void;
+  /** What else is served here. */
+  readonly services?: readonly Service[];
+}
+
+/** A gRPC service, with the name by which its health is asked. */
+export interface Service {
+  readonly name: string;
+  readonly definition: ServiceDefinition;
+  readonly implementation: UntypedServiceImplementation;
 }
 
 export interface CheckServer {
@@ -58,14 +68,13 @@ const PROTO_ROOT = fileURLToPath(new URL('../../proto', import.meta.url));
 /** Used where Envoy sets no deadline at all. */
 const DEFAULT_DEADLINE_MS = 10_000;
 
-/** The Authorization service as grpc-js wants it, of our own proto files. */
+/** One of our own proto files as grpc-js wants it. */
+export function loadProto(file: string): GrpcObject {
+  return loadPackageDefinition(loadSync(file, { includeDirs: [PROTO_ROOT], keepCase: true, longs: Number }));
+}
+
 export function loadAuthorization(): ProtoGrpcType['envoy']['service']['auth']['v3']['Authorization'] {
-  const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
-    includeDirs: [PROTO_ROOT],
-    keepCase: true,
-    longs: Number,
-  });
-  const root = loadPackageDefinition(definition) as GrpcObject & ProtoGrpcType;
+  const root = loadProto('envoy/service/auth/v3/external_auth.proto') as GrpcObject & ProtoGrpcType;
   return root.envoy.service.auth.v3.Authorization;
 }
 
@@ -76,18 +85,20 @@ export async function startServer(options: ServerOptions): Promise<CheckServer> 
     // Statistics of every call, for a debugging service that we do not offer.
     'grpc.enable_channelz': 0,
   });
-  const health = new HealthImplementation({ '': 'SERVING', 'envoy.service.auth.v3.Authorization': 'SERVING' });
+  const { services = [] } = options;
+  const names = ['', 'envoy.service.auth.v3.Authorization', ...services.map(({ name }) => name)];
+  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'])));
   health.addToServer(server);
   const { Check } = loadAuthorization().service;
   const asIs = (bytes: Buffer): Buffer => bytes;
   const service = { Check: { ...Check, requestDeserialize: asIs, responseSerialize: asIs } };
   server.addService(service, { Check: checkHandler(options) } as UntypedServiceImplementation);
+  for (const { definition, implementation } of services) server.addService(definition, implementation);
   await removeStaleSocket(options.listen);
   const target = await bind(server, options);
 
   async function drain(delayMs: number, limitMs: number): Promise<void> {
-    health.setStatus('', 'NOT_SERVING');
-    health.setStatus('envoy.service.auth.v3.Authorization', 'NOT_SERVING');
+    for (const name of names) health.setStatus(name, 'NOT_SERVING');
     await setTimeoutAsync(delayMs);
     // Without channelz `forceShutdown` knows no connections; this ends them at the limit.
     server.drain(target, limitMs);
