@@ -52,7 +52,7 @@ export function dispatchToBackend(forward: Forward, dispatched: Dispatched, back
   if (isBehindDoor) own.push([BACKEND_HEADER, backend.name]);
   const remove = [...forward.remove, ...sessionRemoved(dispatched)];
   const responseHeaders = [...forward.responseHeaders, ...sessionEcho(dispatched)];
-  const processing = processingOf(dispatched.route, isBehindDoor ? backend.name : null);
+  const processing = processingOf(dispatched, isBehindDoor ? backend.name : null);
   if (processing === null) return withoutConflict({ kind: 'forward', set: [...forward.set, ...own], remove, responseHeaders });
 
   const plan: ProcessingPlan = {
@@ -104,11 +104,14 @@ function withoutConflict(forward: Forward): Forward {
   return { ...forward, remove: [...new Set(forward.remove)].filter((name) => !ours.has(name)) };
 }
 
-function processingOf({ operation, splice }: Route, behindDoor: string | null): Processing | null {
+function processingOf({ facts, route }: Dispatched, behindDoor: string | null): Processing | null {
+  const { operation, splice } = route;
   const { method, era } = operation;
+  // A stream that is taken up again may repeat the answer to a request that was cut off.
+  const isReplay = method === 'GET' && facts.http.headers.has('last-event-id');
   const processing: Processing = {
     splice,
-    filtersList: method !== null && LISTS.has(method),
+    filtersList: isReplay || (method !== null && LISTS.has(method)),
     bindsSession: method === 'initialize',
     sealsTasks: operation.asTask || method?.startsWith('tasks/') === true,
     marks: era === 'legacy' ? behindDoor : null,

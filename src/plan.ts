@@ -46,7 +46,7 @@ export interface ProcessingPlan {
   /** The delegation token, and what else the backend is to get. */
   readonly set: readonly HeaderLine[];
   readonly splice: Splice | null;
-  /** The answer is a list, of which the caller sees what it may use. */
+  /** The answer is a list, or may repeat one, of which the caller sees what it may use. */
   readonly filtersList: boolean;
   /** The answer begins a session, whose id is bound to the principal. */
   readonly bindsSession: boolean;

@@ -115,7 +115,7 @@ function levelOf(file: string): number {
     /^policy\//,
     /^delegation\//,
     /^(catalog\/|(session|task|plan|answer|authorize|resource-owner|route|dispatch|visible|check|record)\.ts$)/,
-    /^(ext-authz|ext-proc|front-door|telemetry)\//,
+    /^(ext-authz|ext-proc|front-door|processing|telemetry)\//,
     /^(config-schema\/|(config|config-schema|ports|counted|well-known|app|main)\.ts$)/,
   ];
   const level = levels.findIndex((pattern) => pattern.test(name));

@@ -1,0 +1,171 @@
+/**
+ * What ext_proc does with an exchange, by the plan that its Check made: the token and the backend's own names go to the
+ * backend; the client gets lists that show what it may use, and ids that are good for nobody else.
+ */
+import { refusal } from '../answer.ts';
+import { denied, type Facts, newFacts, type Verdict } from '../authorize.ts';
+import type { Exchange, Instead, OpenExchange, RequestStep, ResponseStep } from '../ext-proc/exchange.ts';
+import { type Headers, noFacts, singleHeader } from '../http.ts';
+import { type AnswerRewriter, createAnswerRewriter, kindOfAnswer } from '../mcp/answers.ts';
+import type { ListOutcome, ListRules } from '../mcp/list-answer.ts';
+import { LISTS } from '../mcp/lists.ts';
+import { openPlan, PLAN_HEADER, type ProcessingPlan } from '../plan.ts';
+import type { Resource, Resources } from '../resource.ts';
+import type { Sealer } from '../seal.ts';
+import { isSessionId, principalKey, sealSession } from '../session.ts';
+import { sealTask } from '../task.ts';
+import type { Denial } from '../verdict.ts';
+import { judgeVisible, type VisiblePorts } from '../visible.ts';
+import { factsOf, httpOf } from './plan-facts.ts';
+
+export interface ProcessingPorts extends VisiblePorts {
+  readonly sealer: Sealer;
+  readonly resources: Resources;
+  readonly allowedOrigins: ReadonlySet<string>;
+  readonly maxAnswerBytes: number;
+  readonly maxListItems: number;
+  readonly now: () => number;
+  readonly newId: () => string;
+}
+
+export interface ProcessingObserver {
+  /** What was refused after its Check had allowed it. */
+  readonly onRefused: (verdict: Verdict) => void;
+  readonly onList: (backend: string, outcome: ListOutcome) => void;
+}
+
+/** @param ports those in force, asked for once in an exchange. */
+export function createProcessing(ports: () => ProcessingPorts, observer: ProcessingObserver): OpenExchange {
+  return () => beginExchange(ports(), observer);
+}
+
+/** The plan, and whom and what it names. */
+interface Opened {
+  readonly plan: ProcessingPlan;
+  readonly entrance: Resource;
+  readonly backend: Resource;
+}
+
+function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Exchange {
+  let opened: Opened;
+  let answer: AnswerRewriter;
+
+  function refuse(denial: Denial, facts: Facts): Verdict {
+    const verdict = denied(denial, facts, ports);
+    observer.onRefused(verdict);
+    return verdict;
+  }
+
+  function factsNow({ plan, entrance, backend }: Opened): Facts {
+    return factsOf(plan.facts, entrance, backend, ports.newId());
+  }
+
+  function requestHeaders(headers: Headers): RequestStep | Instead {
+    const found = openRequest(headers, ports);
+    if (found === null) {
+      const cause = 'ext_proc was asked about a request that no Check has sent its way';
+      return instead(refuse({ reason: 'request_invalid', cause }, newFacts({ ...noFacts(), headers }, ports.newId())));
+    }
+    opened = found;
+    const { set, splice } = opened.plan;
+    return {
+      kind: 'continue',
+      set,
+      // An answer that is compressed could not be read.
+      remove: [PLAN_HEADER, ...(readsAnswer(opened.plan) ? ['accept-encoding'] : [])],
+      wantsBody: splice !== null,
+      wantsResponse: readsAnswer(opened.plan) || opened.plan.bindsSession,
+    };
+  }
+
+  function requestBody(body: Buffer): Buffer | Instead {
+    const { start, end, from, to } = opened.plan.splice as NonNullable<ProcessingPlan['splice']>;
+    if (body.toString('utf8', start, end) === from)
+      return Buffer.concat([body.subarray(0, start), Buffer.from(to), body.subarray(end)]);
+    const cause = 'the body is not the one that was judged';
+    return instead(refuse({ reason: 'request_invalid', cause }, factsNow(opened)));
+  }
+
+  function responseHeaders(status: number, headers: Headers): ResponseStep {
+    const { plan } = opened;
+    const contentType = singleHeader(headers, 'content-type') ?? null;
+    const session = plan.bindsSession ? boundSession(opened, headers, ports) : { set: [], remove: [] };
+    const wantsBody = readsAnswer(plan) && status >= 200 && status < 300;
+    if (!wantsBody) return { kind: 'continue', ...session, wantsBody };
+    answer = createAnswerRewriter({
+      contentType,
+      maxBytes: ports.maxAnswerBytes,
+      list: listRules(opened),
+      marks: plan.marks,
+      sealTask: plan.sealsTasks ? taskSealer(opened, ports) : null,
+    });
+    // In place of what is no list at all goes an error, as JSON.
+    const isReplaced = plan.filtersList && kindOfAnswer(contentType) === 'other';
+    const set = isReplaced ? [...session.set, ['content-type', 'application/json'] as const] : session.set;
+    return { kind: 'continue', set, remove: session.remove, wantsBody };
+  }
+
+  function listRules(found: Opened): ListRules | null {
+    const { plan, backend } = found;
+    const { operation } = plan.facts;
+    const row = LISTS.get(operation.method ?? '');
+    const isReplay = operation.method === 'GET';
+    if (row === undefined && !isReplay) return null;
+    return {
+      asked: row === undefined || operation.id === null ? null : { row, requestId: operation.id },
+      era: operation.era,
+      maxItems: ports.maxListItems,
+      keep: (names, one) =>
+        judgeVisible({ ...plan.facts, http: httpOf(plan.facts), resource: backend }, one, names, ports),
+      refuse: (requestId, denial) => {
+        const facts = factsNow(found);
+        refuse(denial, facts);
+        const { entrance } = found;
+        return refusal({ ...denial, read: { id: requestId } }, { ...facts, operation: null, resource: entrance, allowedOrigins: ports.allowedOrigins }).body;
+      },
+      onOutcome: (outcome) => observer.onList(backend.name, outcome),
+    };
+  }
+
+  return { requestHeaders, requestBody, responseHeaders, responseBody: (piece, isLast) => answer.push(piece, isLast) };
+}
+
+function readsAnswer({ filtersList, marks, sealsTasks }: ProcessingPlan): boolean {
+  return filtersList || marks !== null || sealsTasks;
+}
+
+function instead({ answer }: Verdict): Instead {
+  if (answer.kind !== 'respond') throw new Error('a refusal has an answer');
+  return { kind: 'respond', response: answer.response };
+}
+
+function openRequest(headers: Headers, { sealer, resources, now }: ProcessingPorts): Opened | null {
+  const sealed = singleHeader(headers, PLAN_HEADER);
+  const plan = typeof sealed === 'string' ? openPlan(sealer, 'process', sealed, now()) : null;
+  const entrance = resources.all.find(({ name }) => name === plan?.facts.resource);
+  const backend = resources.all.find(({ name }) => name === plan?.backend);
+  return plan === null || entrance === undefined || backend === undefined ? null : { plan, entrance, backend };
+}
+
+/** The backend's session id, bound to who began the session; none where it cannot be carried. */
+function boundSession(
+  { plan, entrance, backend }: Opened,
+  headers: Headers,
+  { sealer }: ProcessingPorts,
+): Pick<ResponseStep, 'set' | 'remove'> {
+  if (!headers.has('mcp-session-id')) return { set: [], remove: [] };
+  const id = singleHeader(headers, 'mcp-session-id');
+  if (!isSessionId(id)) return { set: [], remove: ['mcp-session-id'] };
+  const { principal, operation } = plan.facts;
+  const sealed = sealSession(sealer, {
+    principal: principalKey(principal),
+    resource: entrance.name,
+    backends: { [backend.name]: { id, revision: operation.revision } },
+  });
+  return { set: [['mcp-session-id', sealed]], remove: [] };
+}
+
+function taskSealer({ plan, backend }: Opened, { sealer }: ProcessingPorts): (id: string) => string {
+  const principal = principalKey(plan.facts.principal);
+  return (id) => sealTask(sealer, { principal, backend: backend.name, id });
+}
