@@ -2,10 +2,11 @@
  * THE function: what one HTTP request may do, from the bytes Envoy saw to what Envoy is told. It has no effects of its own;
  * each arrives as a port, and what we observe is computed from the verdict.
  */
-import { corsHeaders, publicAnswer, type Response, refusal } from './answer.ts';
+import { corsHeaders, type PublicAnswer, publicAnswer, type Response, refusal } from './answer.ts';
 import { inTime } from './deadline.ts';
 import type { Delegate, Delegation } from './delegation/delegation.ts';
 import { delegationHeaders } from './delegation/headers.ts';
+import type { Facade } from './facade/facade.ts';
 import type { HttpFacts } from './http.ts';
 import type { JsonLimits } from './mcp/json.ts';
 import { type Operation, readOperation } from './mcp/operation.ts';
@@ -26,6 +27,8 @@ export interface Ports {
   /** The policy in force, or null while there is none. */
   readonly policy: Policy | null;
   readonly delegate: Readonly<Record<'exchange' | 'mint', Delegate | null>>;
+  /** Answers clients that take us for the authorization server; null where that is off. */
+  readonly facade: Facade | null;
   readonly limits: JsonLimits;
   readonly allowedOrigins: ReadonlySet<string>;
   /** Request headers that the policy may see. */
@@ -80,14 +83,16 @@ export interface Verdict {
 /** @param deadlineMs when the answer must be there, epoch milliseconds. */
 export async function check(http: HttpFacts, ports: Ports, deadlineMs: number): Promise<Verdict> {
   const facts = newFacts(http, ports.newId());
-  const open = publicAnswer(http, ports.resources, ports.allowedOrigins);
-  if (open !== null) {
-    facts.resource = open.resource;
-    return { outcome: 'allow', reason: open.reason, answer: { kind: 'respond', response: open.response }, facts };
-  }
+  const open = publicAnswer(http, ports.resources, ports.allowedOrigins) ?? ports.facade?.(http, deadlineMs) ?? null;
+  if (open !== null) return answered(await open, facts);
   const allowed = await walk(facts, ports, deadlineMs);
   if (!allowed.ok) return denied(allowed.denial, facts, ports);
   return { outcome: 'allow', reason: 'allowed', answer: allowed.value, facts };
+}
+
+function answered({ reason, resource, response, cause }: PublicAnswer, facts: Facts): Verdict {
+  facts.resource = resource;
+  return { outcome: reasonRow(reason).outcome, reason, answer: { kind: 'respond', response }, facts, cause };
 }
 
 /** The way of a request that needs a token, step by step; every step can end it. */

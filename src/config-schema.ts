@@ -3,6 +3,7 @@
  * from here. Secrets stay outside: a setting names the file or the environment variable that holds one.
  */
 import { z } from 'zod';
+import { authorizationServerFacade } from './config-schema/facade.ts';
 import { isSafeUrl } from './http-client.ts';
 
 const MIB = 1024 * 1024;
@@ -218,6 +219,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('How the sidecar fetches.'),
   issuers: z.array(issuer).min(1).describe('Who issues the tokens that callers bring.'),
+  authorizationServerFacade,
   tokens: z
     .strictObject({
       cacheEntries: positive(10_000, 'Verified tokens kept.', 1_000_000),

@@ -4,6 +4,7 @@
  */
 import { type Document, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { facadeProblems } from './config-schema/facade.ts';
 import { type Config, configSchema } from './config-schema.ts';
 import { publicName } from './resource.ts';
 
@@ -62,7 +63,8 @@ function showPath(path: readonly PropertyKey[]): string {
 }
 
 /** What no single setting can show, as far as the sections are there. */
-function crossProblems({ server, mcp, issuers = [], resources = [], delegation }: Partial<Config>): string[] {
+function crossProblems(sections: Partial<Config>): string[] {
+  const { server, mcp, issuers = [], resources = [], delegation } = sections;
   const mint = delegation?.mint?.issuer;
   return [
     server !== undefined &&
@@ -80,6 +82,7 @@ function crossProblems({ server, mcp, issuers = [], resources = [], delegation }
     ...repeated('delegation.mint.keys', delegation?.mint?.keys ?? [], 'kid'),
     ...sharedMetadata(resources),
     ...resources.flatMap((resource, index) => resourceProblems(resource, `resources[${index}]`, { issuers, delegation })),
+    ...facadeProblems(sections.authorizationServerFacade, { issuers, resources }),
     issuers.some(({ issuer }) => issuer === mint) &&
       'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass at the front door',
   ].filter((problem) => problem !== false);

@@ -11,6 +11,7 @@ import { counted } from './counted.ts';
 import { createExchange } from './delegation/client.ts';
 import type { Delegate } from './delegation/delegation.ts';
 import { createMint, type Mint, type MintKey } from './delegation/mint.ts';
+import { openFacade } from './facade-settings.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import { PolicyRefused } from './policy/engine.ts';
 import { loadPolicy, type Policy } from './policy/policy.ts';
@@ -56,14 +57,16 @@ export async function buildLive(config: Config, observers: Observers, previous: 
     onLookup: (result) => metrics.cacheLookups.inc({ cache: 'tokens', result }),
   });
   const exchange = await openExchange(config, client, issuers);
+  const resources = indexResources(config.resources.map((resource) => toResource(resource, config)));
   const ports: Ports = {
-    resources: indexResources(config.resources.map((resource) => toResource(resource, config))),
+    resources,
     verify: verifier.verify,
     policy,
     delegate: {
       exchange: exchange && counted('exchange', exchange, metrics, config),
       mint: mint && counted('mint', mint.delegate, metrics, config),
     },
+    facade: openFacade(config, resources.all, client.fetch),
     limits: { maxBytes: config.mcp.maxBodyBytes, maxDepth: config.mcp.maxDepth, maxMembers: config.mcp.maxMembers },
     allowedOrigins: new Set(config.mcp.allowedOrigins),
     policyHeaders: config.policy.headers,

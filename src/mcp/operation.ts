@@ -70,7 +70,7 @@ function readStream(http: HttpFacts, method: 'GET' | 'DELETE'): Result<Operation
 }
 
 function readPost(http: HttpFacts, limits: JsonLimits): Result<Operation> {
-  const problem = mediaProblem(http) ?? wholeBodyProblem(http);
+  const problem = bodyProblem(http);
   if (problem !== null) return deny({ reason: problem });
   const document = readJson(http.body, limits, 'id');
   if (!document.ok) return document;
@@ -186,6 +186,11 @@ function decodeSentinel(value: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** What keeps a body from being read as JSON at all. */
+export function bodyProblem(http: HttpFacts): Reason | null {
+  return mediaProblem(http) ?? wholeBodyProblem(http);
 }
 
 function mediaProblem(http: HttpFacts): Reason | null {

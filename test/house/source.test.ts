@@ -59,7 +59,7 @@ describe('who may know which library', () => {
     '@modelcontextprotocol/server': /^src\/front-door\//,
     undici: /^src\/http-client\.ts$/,
     yaml: /^src\/config\.ts$/,
-    zod: /^src\/config(-schema)?\.ts$/,
+    zod: /^src\/config(-schema(\/\w+)?)?\.ts$/,
     'lru-cache': /^src\/(token|policy|delegation)\//,
   };
 
@@ -114,9 +114,9 @@ function levelOf(file: string): number {
     /^(token\/|resource\.ts$)/,
     /^policy\//,
     /^delegation\//,
-    /^(catalog\/|(session|plan|answer|check|record)\.ts$)/,
+    /^(catalog\/|facade\/|(session|plan|answer|check|record)\.ts$)/,
     /^(ext-authz|ext-proc|front-door|telemetry)\//,
-    /^(config|config-schema|ports|counted|well-known|app|main)\.ts$/,
+    /^(config|config-schema|config-schema\/facade|facade-settings|ports|counted|well-known|app|main)\.ts$/,
   ];
   const level = levels.findIndex((pattern) => pattern.test(name));
   assert.ok(level >= 0, `${file} has no place in the layers`);

@@ -59,6 +59,7 @@ export function fakePorts({ resources = [ledger], ...rest }: PortsSpec = {}): Po
     verify: async () => ok(alice),
     policy: fakePolicy(),
     delegate: { exchange: fakeDelegate(), mint: null },
+    facade: null,
     limits: { maxBytes: 65_536, maxDepth: 64, maxMembers: 64 },
     allowedOrigins: new Set([ORIGIN]),
     policyHeaders: [],
