@@ -74,8 +74,13 @@ const STATUS_TEXT: Partial<Record<Reason, string>> = {
   allowed: 'the backend’s',
   metadata_served: '200',
   preflight_answered: '204',
+  facade_served: '200',
+  client_registered: '201',
   method_unknown: '404; 200 or 400 in the legacy era',
 };
+
+/** Answered as OAuth has it, without JSON-RPC. */
+const OAUTH_ERRORS: ReadonlySet<Reason> = new Set<Reason>(['registration_refused', 'facade_unavailable']);
 
 function statusOf(reason: Reason): string {
   const { status } = reasonRow(reason);
@@ -85,7 +90,12 @@ function statusOf(reason: Reason): string {
 function reasonsOverview(): string {
   const rows = reasons.map((reason) => {
     const { outcome, code: number } = reasonRow(reason);
-    return [`[${code(reason)}](#${reason})`, outcome, statusOf(reason), outcome === 'allow' ? '' : String(number)];
+    return [
+      `[${code(reason)}](#${reason})`,
+      outcome,
+      statusOf(reason),
+      outcome === 'allow' || OAUTH_ERRORS.has(reason) ? '' : String(number),
+    ];
   });
   return table(['reason', 'decision', 'HTTP status', 'JSON-RPC code'], rows);
 }
@@ -97,7 +107,7 @@ function reasonsInFull(): string {
 function reasonInFull(reason: Reason): string {
   const row = reasonRow(reason);
   const facts = [code(row.outcome), reason === 'allowed' ? 'the backend answers' : `HTTP ${statusOf(reason)}`];
-  if (row.outcome !== 'allow') facts.push(`JSON-RPC ${row.code}`);
+  if (row.outcome !== 'allow' && !OAUTH_ERRORS.has(reason)) facts.push(`JSON-RPC ${row.code}`);
   if (row.status === 401) facts.push(row.oauth === null ? 'challenge without an error code' : `challenge ${code(row.oauth)}`);
   else if (row.oauth !== null) facts.push(`challenge ${code(row.oauth)}`);
   if (POLICY_REASONS.has(reason)) facts.push('a policy may give it');

@@ -19,6 +19,15 @@ export interface Response {
   readonly body: string;
 }
 
+/** An answer that needs no token. */
+export interface PublicAnswer {
+  readonly reason: Reason;
+  readonly resource: Resource | null;
+  readonly response: Response;
+  /** For the log only. */
+  readonly cause?: unknown;
+}
+
 /** What a refusal is about, as far as it was read. */
 export interface Refused {
   readonly http: HttpFacts;
@@ -28,8 +37,8 @@ export interface Refused {
   readonly allowedOrigins: ReadonlySet<string>;
 }
 
-const JSON_TYPE: HeaderLine = ['content-type', 'application/json'];
-const NO_STORE: HeaderLine = ['cache-control', 'no-store'];
+export const JSON_TYPE: HeaderLine = ['content-type', 'application/json'];
+export const NO_STORE: HeaderLine = ['cache-control', 'no-store'];
 const ALLOWED_METHODS = 'POST, GET, DELETE, OPTIONS';
 const EXPOSED_HEADERS = 'WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version';
 
@@ -98,11 +107,7 @@ export function corsHeaders(http: HttpFacts, allowedOrigins: ReadonlySet<string>
 }
 
 /** The documents that need no token: protected resource metadata and CORS preflights. Null: something else is asked. */
-export function publicAnswer(
-  http: HttpFacts,
-  resources: Resources,
-  allowedOrigins: ReadonlySet<string>,
-): { readonly reason: Reason; readonly resource: Resource; readonly response: Response } | null {
+export function publicAnswer(http: HttpFacts, resources: Resources, allowedOrigins: ReadonlySet<string>): PublicAnswer | null {
   const described = resources.byMetadataPath.get(http.path);
   if (described !== undefined) return metadataAnswer(http, described);
   const resource = resources.byPath.get(http.path);
@@ -116,7 +121,7 @@ export function publicAnswer(
   };
 }
 
-function metadataAnswer(http: HttpFacts, resource: Resource): ReturnType<typeof publicAnswer> {
+function metadataAnswer(http: HttpFacts, resource: Resource): PublicAnswer | null {
   const anyOrigin: HeaderLine = ['access-control-allow-origin', '*'];
   switch (http.method) {
     case 'OPTIONS':
@@ -140,7 +145,7 @@ function metadataAnswer(http: HttpFacts, resource: Resource): ReturnType<typeof 
   }
 }
 
-function preflightHeaders(methods: string): HeaderLine[] {
+export function preflightHeaders(methods: string): HeaderLine[] {
   return [
     ['access-control-allow-methods', methods],
     [

@@ -163,7 +163,10 @@ export function denied(denial: Denial, facts: Facts, { allowedOrigins }: Pick<Au
   return {
     outcome: reasonRow(denial.reason).outcome,
     reason: denial.reason,
-    answer: { kind: 'respond', response: refusal(denial, { ...facts, resource: facts.entrance ?? facts.resource, allowedOrigins }) },
+    answer: {
+      kind: 'respond',
+      response: refusal(denial, { ...facts, resource: facts.entrance ?? facts.resource, allowedOrigins }),
+    },
     facts,
     ...(denial.read && { read: denial.read }),
     cause: denial.cause,

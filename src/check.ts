@@ -2,7 +2,7 @@
  * THE function: what one HTTP request may do, from the bytes Envoy saw to what Envoy is told. It has no effects of its own;
  * each arrives as a port, and what we observe is computed from the verdict.
  */
-import { corsHeaders, publicAnswer } from './answer.ts';
+import { corsHeaders, type PublicAnswer, publicAnswer } from './answer.ts';
 import {
   type Asked,
   type AuthorizePorts,
@@ -17,9 +17,11 @@ import {
 import type { Views } from './catalog/view.ts';
 import { inTime } from './deadline.ts';
 import { dispatchToBackend, dispatchToFrontDoor } from './dispatch.ts';
+import type { Facade } from './facade/facade.ts';
 import type { HttpFacts } from './http.ts';
 import type { JsonLimits } from './mcp/json.ts';
 import { readOperation } from './mcp/operation.ts';
+import { reasonRow } from './reasons.ts';
 import type { Resource, Resources } from './resource.ts';
 import { deny, ok, type Result } from './result.ts';
 import { findRoute, isForFrontDoor, type Route } from './route.ts';
@@ -30,6 +32,8 @@ import type { Verifier } from './token/verifier.ts';
 export interface Ports extends AuthorizePorts {
   readonly resources: Resources;
   readonly verify: Verifier['verify'];
+  /** Answers clients that take us for the authorization server; null where that is off. */
+  readonly facade: Facade | null;
   readonly limits: JsonLimits;
   /** Seals what leaves us and comes back; null where answers are not processed. */
   readonly sealer: Sealer | null;
@@ -39,11 +43,8 @@ export interface Ports extends AuthorizePorts {
 /** @param deadlineMs when the answer must be there, epoch milliseconds. */
 export async function check(http: HttpFacts, ports: Ports, deadlineMs: number): Promise<Verdict> {
   const facts = newFacts(http, ports.newId());
-  const open = publicAnswer(http, ports.resources, ports.allowedOrigins);
-  if (open !== null) {
-    facts.resource = open.resource;
-    return { outcome: 'allow', reason: open.reason, answer: { kind: 'respond', response: open.response }, facts };
-  }
+  const open = publicAnswer(http, ports.resources, ports.allowedOrigins) ?? ports.facade?.(http, deadlineMs) ?? null;
+  if (open !== null) return answered(await open, facts);
   const asked = await identify(facts, ports, deadlineMs); // who asks what
   if (!asked.ok) return denied(asked.denial, facts, ports);
   const route = findRoute(asked.value, ports.sealer, ports.views); // of which server
@@ -81,6 +82,11 @@ function visit(asked: Asked, route: Route, facts: Facts, ports: Ports): Verdict 
     sealer: ports.sealer as Sealer,
   });
   return { outcome: 'allow', reason: 'allowed', answer, facts };
+}
+
+function answered({ reason, resource, response, cause }: PublicAnswer, facts: Facts): Verdict {
+  facts.resource = resource;
+  return { outcome: reasonRow(reason).outcome, reason, answer: { kind: 'respond', response }, facts, cause };
 }
 
 /** The way of a request that needs a token, step by step; every step can end it. */

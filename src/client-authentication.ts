@@ -47,8 +47,12 @@ export async function readCredentials(authentication: Authentication): Promise<C
   if (authentication.method === 'private_key_jwt') {
     return { method: 'private_key_jwt', keyPem: await readFile(authentication.keyFile, 'utf8'), kid: authentication.kid };
   }
-  const { secret } = authentication;
+  return { method: authentication.method, secret: await readSecret(authentication.secret) };
+}
+
+/** Rejects where there is none. */
+export async function readSecret(secret: Secret): Promise<string> {
   const value = 'file' in secret ? (await readFile(secret.file, 'utf8')).trim() : process.env[secret.env];
   if (!value) throw new Error(`the secret in ${'file' in secret ? secret.file : `$${secret.env}`} is empty`);
-  return { method: authentication.method, secret: value };
+  return value;
 }

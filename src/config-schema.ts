@@ -3,6 +3,7 @@
  * from here. Secrets stay outside: a setting names the file or the environment variable that holds one.
  */
 import { z } from 'zod';
+import { authorizationServerFacade } from './config-schema/facade.ts';
 import { frontDoor, processing } from './config-schema/front-door.ts';
 import {
   listen,
@@ -185,6 +186,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('How the sidecar fetches.'),
   issuers: z.array(issuer).min(1).describe('Who issues the tokens that callers bring.'),
+  authorizationServerFacade,
   tokens: z
     .strictObject({
       cacheEntries: positive(10_000, 'Verified tokens kept.', 1_000_000),

@@ -4,6 +4,7 @@
  */
 import { type Document, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { facadeProblems } from './config-schema/facade.ts';
 import { type Config, configSchema } from './config-schema.ts';
 import { publicName } from './resource.ts';
 
@@ -81,6 +82,7 @@ function crossProblems(sections: Partial<Config>): string[] {
     ...repeated('delegation.mint.keys', delegation?.mint?.keys ?? [], 'kid'),
     ...sharedMetadata([...resources, ...(sections.frontDoor === undefined ? [] : [sections.frontDoor])]),
     ...resources.flatMap((resource, index) => resourceProblems(resource, `resources[${index}]`, { issuers, delegation })),
+    ...facadeProblems(sections.authorizationServerFacade, { issuers, resources }),
     issuers.some(({ issuer }) => issuer === mint) &&
       'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass as callers',
     ...frontDoorProblems(sections),

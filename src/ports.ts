@@ -11,10 +11,12 @@ import { counted } from './counted.ts';
 import { createExchange } from './delegation/client.ts';
 import type { Delegate } from './delegation/delegation.ts';
 import { createMint, type Mint, type MintKey } from './delegation/mint.ts';
+import { openFacade } from './facade-settings.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import { PolicyRefused } from './policy/engine.ts';
 import { loadPolicy, type Policy } from './policy/policy.ts';
-import { indexResources, publicName, type Resource, type ToolFacts } from './resource.ts';
+import { indexResources } from './resource.ts';
+import { openSealer, protectedResources } from './resource-settings.ts';
 import type { Log } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { describeCause } from './telemetry/redact.ts';
@@ -56,14 +58,16 @@ export async function buildLive(config: Config, observers: Observers, previous: 
     onLookup: (result) => metrics.cacheLookups.inc({ cache: 'tokens', result }),
   });
   const exchange = await openExchange(config, client, issuers);
+  const resources = indexResources(protectedResources(config));
   const ports: Ports = {
-    resources: indexResources(config.resources.map((resource) => toResource(resource, config))),
+    resources,
     verify: verifier.verify,
     policy,
     delegate: {
       exchange: exchange && counted('exchange', exchange, metrics, config),
       mint: mint && counted('mint', mint.delegate, metrics, config),
     },
+    facade: openFacade(config, resources.all, client.fetch),
     limits: { maxBytes: config.mcp.maxBodyBytes, maxDepth: config.mcp.maxDepth, maxMembers: config.mcp.maxMembers },
     allowedOrigins: new Set(config.mcp.allowedOrigins),
     policyHeaders: config.policy.headers,
@@ -71,6 +75,8 @@ export async function buildLive(config: Config, observers: Observers, previous: 
     now,
     clock: () => performance.now(),
     newId: randomUUID,
+    sealer: await openSealer(config),
+    views: () => null,
   };
   return { config, ports, policy, issuers, verifier, mint, close: client.close };
 }
@@ -217,26 +223,4 @@ async function openIntrospection(
     fetch,
     now: Date.now,
   });
-}
-
-function toResource(config: Config['resources'][number], { issuers, delegation }: Config): Resource {
-  const tools = Object.entries(config.tools).map(([tool, { title = null, annotations }]): [string, ToolFacts] => [
-    tool,
-    { title, annotations, known: true },
-  ]);
-  return {
-    name: config.name,
-    path: config.path,
-    publicNames: config.publicUrls.map(publicName),
-    audiences: new Set([...config.publicUrls, ...config.audiences]),
-    issuers: new Set(config.issuers ?? issuers.map(({ issuer }) => issuer)),
-    scopesSupported: config.scopesSupported,
-    challengeScopes: config.challengeScopes,
-    strict: config.denials === 'strict',
-    delegation: config.delegation ?? delegation.mode,
-    tools: new Map(tools),
-    documentation: config.documentation ?? null,
-    url: config.url ?? null,
-    members: [],
-  };
 }

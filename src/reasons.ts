@@ -68,6 +68,24 @@ export const REASONS = {
   allowed: allow('The call is allowed.', 'Nothing to do.'),
   metadata_served: allow('Protected resource metadata was served.', 'Nothing to do: RFC 9728 metadata is public.'),
   preflight_answered: allow('A CORS preflight was answered.', 'Nothing to do.'),
+  facade_served: allow(
+    'Authorization server metadata was served for the real authorization server.',
+    'Nothing to do: a client that knows no RFC 9728 looked for it here, see `authorizationServerFacade.issuer`.',
+  ),
+  client_registered: allow(
+    'A client was told the client id that it may use.',
+    'Nothing to do: it is public and was registered beforehand, see `authorizationServerFacade.registration`.',
+  ),
+  registration_refused: refuse(
+    400,
+    INVALID_REQUEST,
+    'The client cannot be registered with this metadata.',
+    'The cause in the log has the redirect URI that is not among `authorizationServerFacade.registration.redirectUris`, or what is wrong with the body. The answer is that of RFC 7591: `error` and `error_description`.',
+  ),
+  facade_unavailable: broken(
+    'The metadata of the authorization server cannot be had at the moment.',
+    'Look at the issuer in `authorizationServerFacade.issuer` and at the way to it. The answer is that of OAuth: `error` and `error_description`.',
+  ),
 
   resource_unknown: refuse(
     404,

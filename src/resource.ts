@@ -79,13 +79,18 @@ export function indexResources(all: readonly Resource[]): Resources {
 
 /** The name by which the client knows the resource, or the canonical one. */
 export function chooseName(resource: Resource, http: HttpFacts): PublicName {
-  const canonical = resource.publicNames[0] as PublicName;
-  if (resource.publicNames.length === 1) return canonical;
+  return chooseAmong(resource.publicNames, http);
+}
+
+/** The one whose host the request claims, or the first. There is at least one. */
+export function chooseAmong<N extends Pick<PublicName, 'host' | 'hostname'>>(names: readonly N[], http: HttpFacts): N {
+  const canonical = names[0] as N;
+  if (names.length === 1) return canonical;
   // A proxy adds its word at the end, on a line of its own or after a comma.
   const forwarded = http.headers.get('x-forwarded-host')?.at(-1)?.split(',').at(-1)?.trim();
   for (const claimed of [http.context.public_host, forwarded, http.host]) {
     const host = claimed?.toLowerCase();
-    const found = resource.publicNames.find((name) => name.host === host || name.hostname === host);
+    const found = names.find((name) => name.host === host || name.hostname === host);
     if (found !== undefined) return found;
   }
   return canonical;

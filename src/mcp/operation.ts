@@ -74,7 +74,7 @@ function readStream(http: HttpFacts, method: 'GET' | 'DELETE'): Result<Operation
 }
 
 function readPost(http: HttpFacts, limits: JsonLimits): Result<Operation> {
-  const problem = mediaProblem(http) ?? wholeBodyProblem(http);
+  const problem = bodyProblem(http);
   if (problem !== null) return deny({ reason: problem });
   const document = readJson(http.body, limits, 'id');
   if (!document.ok) return document;
@@ -205,6 +205,11 @@ function decodeSentinel(value: string): string | null {
 export function encodeSentinel(value: string): string {
   const isPlain = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !/^=\?base64\?.*\?=$/i.test(value);
   return isPlain ? value : `=?base64?${Buffer.from(value).toString('base64')}?=`;
+}
+
+/** What keeps a body from being read as JSON at all. */
+export function bodyProblem(http: HttpFacts): Reason | null {
+  return mediaProblem(http) ?? wholeBodyProblem(http);
 }
 
 function mediaProblem(http: HttpFacts): Reason | null {

@@ -115,13 +115,15 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
       asked: row === undefined || operation.id === null ? null : { row, requestId: operation.id },
       era: operation.era,
       maxItems: ports.maxListItems,
-      keep: (names, one) =>
-        judgeVisible({ ...plan.facts, http: httpOf(plan.facts), resource: backend }, one, names, ports),
+      keep: (names, one) => judgeVisible({ ...plan.facts, http: httpOf(plan.facts), resource: backend }, one, names, ports),
       refuse: (requestId, denial) => {
         const facts = factsNow(found);
         refuse(denial, facts);
         const { entrance } = found;
-        return refusal({ ...denial, read: { id: requestId } }, { ...facts, operation: null, resource: entrance, allowedOrigins: ports.allowedOrigins }).body;
+        return refusal(
+          { ...denial, read: { id: requestId } },
+          { ...facts, operation: null, resource: entrance, allowedOrigins: ports.allowedOrigins },
+        ).body;
       },
       onOutcome: (outcome) => observer.onList(backend.name, outcome),
     };

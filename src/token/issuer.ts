@@ -55,7 +55,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
 }
 
 /** RFC 8414 first, then OpenID Connect: many servers have only one of the two. */
-async function discover(issuer: string, fetch: Fetch): Promise<oauth.AuthorizationServer> {
+export async function discover(issuer: string, fetch: Fetch): Promise<oauth.AuthorizationServer> {
   const identifier = new URL(issuer);
   const problems: unknown[] = [];
   for (const algorithm of ['oauth2', 'oidc'] as const) {

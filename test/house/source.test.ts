@@ -114,9 +114,9 @@ function levelOf(file: string): number {
     /^(token\/|resource\.ts$)/,
     /^policy\//,
     /^delegation\//,
-    /^(catalog\/|(session|task|plan|answer|authorize|resource-owner|route|dispatch|visible|check|record)\.ts$)/,
+    /^(catalog\/|facade\/|(session|task|plan|answer|authorize|resource-owner|route|dispatch|visible|check|record)\.ts$)/,
     /^(ext-authz|ext-proc|front-door|processing|telemetry)\//,
-    /^(config-schema\/|(config|config-schema|ports|counted|well-known|app|main)\.ts$)/,
+    /^(config-schema\/|(config|config-schema|facade-settings|resource-settings|ports|counted|well-known|app|main)\.ts$)/,
   ];
   const level = levels.findIndex((pattern) => pattern.test(name));
   assert.ok(level >= 0, `${file} has no place in the layers`);

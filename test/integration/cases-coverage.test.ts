@@ -23,6 +23,10 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   list_invalid: 'unit tests: needs a server that answers nonsense',
   introspection_unavailable: 'introspection.test.ts',
   token_inactive: 'introspection.test.ts',
+  facade_served: 'older-clients.test.ts',
+  client_registered: 'older-clients.test.ts',
+  registration_refused: 'older-clients.test.ts',
+  facade_unavailable: 'older-clients.test.ts',
 };
 
 /** Classes of the threat model that no single request shows. */

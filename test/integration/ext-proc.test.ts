@@ -17,7 +17,7 @@ import { createCertificates } from '../../examples/reference/certificate-authori
 import { freePort } from '../../examples/reference/free-port.ts';
 import { type Envoy, startEnvoy } from '../../examples/reference/gateway.ts';
 import { bringEnvoy } from '../../scripts/envoy.ts';
-import { denied, newFacts } from '../../src/check.ts';
+import { denied, newFacts } from '../../src/authorize.ts';
 import { type CheckServer, startServer } from '../../src/ext-authz/server.ts';
 import type { Exchange } from '../../src/ext-proc/exchange.ts';
 import { extProcService } from '../../src/ext-proc/server.ts';

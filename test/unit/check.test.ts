@@ -144,9 +144,12 @@ const WAYS = new Map<Reason, Way>([
 /** Reasons that arise before `check`: the server asks for their verdict by `denied`. */
 const BEFORE_CHECK: ReadonlySet<Reason> = new Set(['request_invalid', 'overloaded', 'internal_error']);
 
+/** Reasons of the façade: test/unit/facade/facade.test.ts. */
+const OF_FACADE: readonly Reason[] = ['facade_served', 'client_registered', 'registration_refused', 'facade_unavailable'];
+
 suite('every reason', () => {
   test('is reached here, or known to arise elsewhere', () => {
-    const reached = new Set([...WAYS.keys(), ...BEFORE_CHECK]);
+    const reached = new Set([...WAYS.keys(), ...BEFORE_CHECK, ...OF_FACADE]);
     assert.deepEqual([...reached].sort(), Object.keys(REASONS).sort());
   });
 

@@ -308,6 +308,7 @@ suite('GET and DELETE', () => {
         targets: [],
         tool: null,
         arguments: null,
+        asTask: false,
       });
       assert.equal(accepted(facts({ method })).revision, '2025-03-26');
     });

@@ -65,6 +65,7 @@ export function fakePorts({ resources = [ledger], ...rest }: PortsSpec = {}): Po
     verify: async () => ok(alice),
     policy: fakePolicy(),
     delegate: { exchange: fakeDelegate(), mint: null },
+    facade: null,
     limits: { maxBytes: 65_536, maxDepth: 64, maxMembers: 64 },
     allowedOrigins: new Set([ORIGIN]),
     policyHeaders: [],
@@ -72,6 +73,8 @@ export function fakePorts({ resources = [ledger], ...rest }: PortsSpec = {}): Po
     now: () => NOW_MS,
     clock: () => performance.now(),
     newId: () => DECISION_ID,
+    sealer: null,
+    views: () => null,
     ...rest,
   };
 }
