@@ -7,7 +7,7 @@ import type { Answer, Facts } from './authorize.ts';
 import { isIdentityHeader } from './delegation/headers.ts';
 import type { HttpFacts } from './http.ts';
 import { LISTS } from './mcp/lists.ts';
-import { encodeSentinel, type Operation } from './mcp/operation.ts';
+import { encodeSentinel } from './mcp/operation.ts';
 import {
   BACKEND_HEADER,
   type HeaderLine,
