@@ -7,7 +7,12 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type ClientHttp2Session, connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  connect as connectHttp2,
+  createServer as createHttp2Server,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { request as requestHttps } from 'node:https';
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -81,7 +86,7 @@ before(async () => {
   const certificates = await createCertificates({ dir, hosts: ['localhost', '127.0.0.1'] });
   ca = certificates.caPem;
   const backend = createServer(answerAsBackend);
-  const trailing = createHttp2Server().on('stream', (stream) => {
+  const trailing = createHttp2Server().on('stream', (stream: ServerHttp2Stream) => {
     stream.respond({ ':status': 200, 'content-type': 'text/event-stream' }, { waitForTrailers: true });
     stream.on('wantTrailers', () => stream.sendTrailers({ 'x-last': 'yes' }));
     stream.end('data: secret\n\ndata: half');
