@@ -46,7 +46,7 @@ test('every file opens with what it is', () => {
 
 describe('who may know which library', () => {
   const owners: Readonly<Record<string, RegExp>> = {
-    '@grpc/grpc-js': /^src\/(ext-authz|gen)\//,
+    '@grpc/grpc-js': /^src\/(ext-authz|ext-proc|gen)\//,
     '@grpc/proto-loader': /^src\/(ext-authz|gen)\//,
     'grpc-health-check': /^src\/ext-authz\//,
     'prom-client': /^src\/telemetry\//,
@@ -125,6 +125,7 @@ function levelOf(file: string): number {
 
 function mayImport(file: string, target: string): boolean {
   const [from, to] = [levelOf(file), levelOf(target)];
-  const isCrossing = (a: string, b: string) => a.startsWith('src/ext-authz/') && b.startsWith('src/telemetry/');
+  const isCrossing = (a: string, b: string) =>
+    /^src\/(ext-authz|ext-proc|processing|front-door)\//.test(a) && b.startsWith('src/telemetry/');
   return to <= from && !isCrossing(file, target) && !isCrossing(target, file);
 }

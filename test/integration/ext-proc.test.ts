@@ -7,7 +7,12 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type ClientHttp2Session, connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  connect as connectHttp2,
+  createServer as createHttp2Server,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { request as requestHttps } from 'node:https';
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -24,6 +29,7 @@ import { extProcService } from '../../src/ext-proc/server.ts';
 import { type Headers, noFacts } from '../../src/http.ts';
 import { PLAN_HEADER } from '../../src/plan.ts';
 import { stats } from '../support/envoy-admin.ts';
+import { addListener } from '../support/listeners.ts';
 
 type Tree = Record<string, any>;
 type Version = 'HTTP/1.1' | 'HTTP/2';
@@ -43,7 +49,16 @@ const EXT_PROC_FILTER = {
 const PROCESSED = {
   'envoy.filters.http.ext_proc': {
     '@type': 'type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute',
-    overrides: { processing_mode: { request_header_mode: 'SEND', response_header_mode: 'SKIP' } },
+    // Everything; our answers turn off what is not wanted. Where Envoy does not hear them, it shows too much, not too little.
+    overrides: {
+      processing_mode: {
+        request_header_mode: 'SEND',
+        request_body_mode: 'BUFFERED',
+        response_header_mode: 'SEND',
+        response_body_mode: 'STREAMED',
+        response_trailer_mode: 'SEND',
+      },
+    },
   },
 };
 
@@ -53,6 +68,8 @@ const changes = new EventEmitter().setMaxListeners(100);
 async function waitUntil(holds: () => boolean): Promise<void> {
   while (!holds()) await once(changes, 'change');
 }
+
+const LARGE = 400_000;
 
 interface Reached {
   readonly headers: IncomingMessage['headers'];
@@ -72,6 +89,8 @@ const stops: (() => Promise<unknown> | unknown)[] = [];
 let envoy: Envoy;
 let ca: string;
 let server: CheckServer;
+/** A listener without allow_mode_override. */
+let deafPort: number;
 let relay: Awaited<ReturnType<typeof startRelay>>;
 let session: ClientHttp2Session;
 
@@ -81,7 +100,7 @@ before(async () => {
   const certificates = await createCertificates({ dir, hosts: ['localhost', '127.0.0.1'] });
   ca = certificates.caPem;
   const backend = createServer(answerAsBackend);
-  const trailing = createHttp2Server().on('stream', (stream) => {
+  const trailing = createHttp2Server().on('stream', (stream: ServerHttp2Stream) => {
     stream.respond({ ':status': 200, 'content-type': 'text/event-stream' }, { waitForTrailers: true });
     stream.on('wantTrailers', () => stream.sendTrailers({ 'x-last': 'yes' }));
     stream.end('data: secret\n\ndata: half');
@@ -89,6 +108,7 @@ before(async () => {
   const [backendPort, trailingPort] = await Promise.all([listen(backend), listen(trailing)]);
   server = await startProcessor();
   relay = await startRelay(server.target);
+  deafPort = await freePort();
   envoy = await startEnvoy({
     dir,
     binary: await bringEnvoy(() => {}),
@@ -125,6 +145,9 @@ function adjust(config: Tree, backendPort: number, trailingPort: number): void {
     { match: { prefix: '/', ...planned }, route: to('backend'), typed_per_filter_config: PROCESSED },
     { match: { prefix: '/' }, route: to('backend') },
   ];
+  addListener(config, 'deaf', deafPort, ({ filters: deaf }) => {
+    deaf.find(({ name }) => name === EXT_PROC_FILTER.name)!.typed_config.allow_mode_override = false;
+  });
   const authz = (config.static_resources.clusters as Tree[]).find(({ name }) => name === 'mcp_ext_authz')!;
   const cluster = (name: string, port: number, base: Tree): Tree => ({
     ...base,
@@ -259,6 +282,8 @@ function answerAsBackend(request: IncomingMessage, response: ServerResponse): vo
     if (request.url === '/sse') {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'x-secret': 'yes' }).flushHeaders();
       speak = (text) => (text === null ? response.end() : response.write(text));
+    } else if (request.url === '/large') {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: secret\n\n'.repeat(LARGE));
     } else if (request.url === '/empty') {
       response.writeHead(202, { 'x-secret': 'yes' }).end();
     } else {
@@ -336,9 +361,14 @@ interface Asked {
   readonly body?: string | null;
   /** Without a length; in pieces. */
   readonly chunked?: boolean;
+  /** With HTTP/1.1. */
+  readonly port?: number;
 }
 
-async function ask(version: Version, { path = '/', plan, body = '{"name":"alias"}', chunked = false }: Asked): Promise<Answer> {
+async function ask(
+  version: Version,
+  { path = '/', plan, body = '{"name":"alias"}', chunked = false, port = envoy.port }: Asked,
+): Promise<Answer> {
   const headers = { 'content-type': 'application/json', ...(plan === undefined ? {} : { 'test-plan': plan }) };
   const method = body === null ? 'GET' : 'POST';
   const length = body === null || chunked ? {} : { 'content-length': String(Buffer.byteLength(body)) };
@@ -361,7 +391,7 @@ async function ask(version: Version, { path = '/', plan, body = '{"name":"alias"
   }
   const call = requestHttps({
     host: 'localhost',
-    port: envoy.port,
+    port,
     ca,
     agent: false,
     method,
@@ -416,6 +446,7 @@ for (const version of VERSIONS) {
       assert.equal(reached[0]?.headers.authorization, 'Bearer delegated');
       assert.equal(reached[0]?.headers[PLAN_HEADER], undefined);
       assert.equal(answer.headers['x-secret'], 'yes');
+      assert.equal(answer.headers['content-length'], String(answer.body.length));
       assert.deepEqual(phases, ['requestHeaders']);
       await waitUntil(() => inFlight === 0);
     });
@@ -443,6 +474,14 @@ for (const version of VERSIONS) {
       assert.equal(reached[0]?.body, names('real-name'));
       assert.equal(answer.headers['content-length'], undefined);
       assert.equal(answer.body, JSON.stringify({ body: names('real-name'), '[gone]': '[gone]' }));
+    });
+
+    test('an answer larger than any buffer, in pieces', async () => {
+      begin();
+      const answer = await askWhole(version, { path: '/large', plan: 'stream' });
+      assert.equal(answer.end, 'clean');
+      assert.ok(answer.body === 'data: [gone]\n\n'.repeat(LARGE));
+      assert.ok(phases.length > 4);
     });
 
     test('an answer without a body', async () => {
@@ -613,6 +652,18 @@ for (const plan of ['nothing-more', 'response']) {
     assert.equal(isBackendGone, false);
     speak(null);
     assert.equal(await answer.ended, 'clean');
+  });
+}
+
+for (const plan of ['nothing-more', 'body', 'body response']) {
+  test(`an Envoy without allow_mode_override does not let pass what it was told to (${plan})`, async () => {
+    begin();
+    const answer = await ask('HTTP/1.1', { plan, port: deafPort });
+    assert.equal(answer.status, 500);
+    await answer.ended;
+    assert.doesNotMatch(answer.text(), /secret/);
+    assert.equal(failures.length, 1);
+    assert.equal(reached.length, plan === 'nothing-more' ? 0 : 1);
   });
 }
 

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { beginConversation } from '../../../src/ext-proc/conversation.ts';
+import type { Exchange } from '../../../src/ext-proc/exchange.ts';
+import { ProtocolError, type Shown } from '../../../src/ext-proc/messages.ts';
+import { fakeExchange } from './exchange.ts';
+
+const bytes = (text: string) => Buffer.from(text);
+const headers = new Map([['a', ['b']]]);
+const requestHeaders: Shown = { kind: 'request_headers', headers, isLast: false };
+const requestBody: Shown = { kind: 'request_body', body: bytes('q') };
+const responseHeaders: Shown = { kind: 'response_headers', status: 200, headers, isLast: false };
+const piece = (text: string, isLast = false): Shown => ({ kind: 'response_body', body: bytes(text), isLast });
+const responseTrailers: Shown = { kind: 'response_trailers' };
+const ALL: readonly Shown[] = [
+  requestHeaders,
+  requestBody,
+  responseHeaders,
+  piece('p'),
+  { kind: 'request_trailers' },
+  responseTrailers,
+];
+
+const step = { kind: 'continue', set: [], remove: [] } as const;
+const wanting = (wantsBody: boolean, wantsResponse: boolean): Partial<Exchange> => ({
+  requestHeaders: () => ({ ...step, wantsBody, wantsResponse }),
+});
+const instead = { kind: 'respond', response: { status: 403, headers: [], body: 'no' } } as const;
+
+/** Which kinds are answered after these; each is tried on a conversation of its own. */
+function answered(steps: Partial<Exchange>, said: readonly Shown[]): string[] {
+  return ALL.filter((next) => {
+    const converse = beginConversation(fakeExchange(steps));
+    for (const shown of said) converse(shown);
+    try {
+      converse(next);
+      return true;
+    } catch (cause) {
+      assert.ok(cause instanceof ProtocolError, String(cause));
+      return false;
+    }
+  }).map(({ kind }) => kind);
+}
+
+suite('what may come', () => {
+  const holds = (name: string, steps: Partial<Exchange>, said: readonly Shown[], expected: string[]) =>
+    test(name, () => assert.deepEqual(answered(steps, said), expected));
+
+  holds('at first', {}, [], ['request_headers']);
+  holds('with body and response wanted', {}, [requestHeaders], ['request_body', 'response_headers']);
+  holds('with the body wanted', wanting(true, false), [requestHeaders], ['request_body']);
+  holds('with the response wanted', wanting(false, true), [requestHeaders], ['response_headers']);
+  holds('with nothing wanted', wanting(false, false), [requestHeaders], []);
+  holds('with no body to come', {}, [{ ...requestHeaders, isLast: true }], ['response_headers']);
+  holds('after the body', {}, [requestHeaders, requestBody], ['response_headers']);
+  holds('after the body, no response wanted', wanting(true, false), [requestHeaders, requestBody], []);
+  holds('after the answer headers', {}, [requestHeaders, responseHeaders], ['response_body', 'response_trailers']);
+  holds('after the answer headers without a body', {}, [requestHeaders, { ...responseHeaders, isLast: true }], []);
+  const noBody = { responseHeaders: () => ({ ...step, wantsBody: false }) };
+  holds('after the answer headers, no body wanted', noBody, [requestHeaders, responseHeaders], []);
+  const streaming = [requestHeaders, requestBody, responseHeaders, piece('1')];
+  holds('after a piece', {}, streaming, ['response_body', 'response_trailers']);
+  holds('after the last piece', {}, [...streaming, piece('2', true)], []);
+  holds('after trailers', { responseBody: () => bytes('') }, [...streaming, responseTrailers], []);
+  holds('after an answer of ours', { requestHeaders: () => instead }, [requestHeaders], []);
+  holds('after an answer of ours to the body', { requestBody: () => instead }, [requestHeaders, requestBody], []);
+});
+
+suite('an exchange', () => {
+  test('is shown each part in turn, and its words go back', () => {
+    const exchange = fakeExchange({
+      requestBody: () => bytes('Q'),
+      responseBody: (shown, isLast) => bytes(isLast ? shown.toString().toUpperCase() : ''),
+    });
+    const converse = beginConversation(exchange);
+    const replies = [requestHeaders, requestBody, responseHeaders, piece('p'), piece('r', true)].map(converse);
+    assert.deepEqual(exchange.shown, [
+      ['requestHeaders', [...headers]],
+      ['requestBody', 'q'],
+      ['responseHeaders', 200, [...headers]],
+      ['responseBody', 'p', false],
+      ['responseBody', 'r', true],
+    ]);
+    assert.deepEqual(replies[1], { request_body: { response: { body_mutation: { body: bytes('Q') } } } });
+    assert.deepEqual(replies[3], { response_body: { response: { body_mutation: { clear_body: true } } } });
+    assert.deepEqual(replies[4], { response_body: { response: { body_mutation: { body: bytes('R') } } } });
+  });
+
+  test('answers in place of the backend', () => {
+    const atOnce = beginConversation(fakeExchange({ requestHeaders: () => instead }));
+    assert.equal(atOnce(requestHeaders).immediate_response?.status?.code, 403);
+    const later = beginConversation(fakeExchange({ requestBody: () => instead }));
+    later(requestHeaders);
+    assert.deepEqual(later(requestBody).immediate_response?.body, bytes('no'));
+  });
+
+  test('hears of trailers as of the end', () => {
+    const exchange = fakeExchange({ responseBody: () => bytes('') });
+    const converse = beginConversation(exchange);
+    [requestHeaders, responseHeaders, piece('p')].forEach(converse);
+    assert.deepEqual(converse(responseTrailers), { response_trailers: {} });
+    assert.deepEqual(exchange.shown.at(-1), ['responseBody', '', true]);
+  });
+
+  test('that holds something back when trailers come is given up', () => {
+    const converse = beginConversation(fakeExchange({ responseBody: () => bytes('rest') }));
+    [requestHeaders, responseHeaders].forEach(converse);
+    assert.throws(() => converse(responseTrailers), ProtocolError);
+  });
+
+  test('that throws is given up with what it threw', () => {
+    const boom = () => {
+      throw new RangeError('boom');
+    };
+    assert.throws(() => beginConversation(fakeExchange({ requestHeaders: boom }))(requestHeaders), RangeError);
+  });
+});
