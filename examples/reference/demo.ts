@@ -1,12 +1,15 @@
-/** `npm run demo`: starts the reference deployment, walks through it with the official MCP client, stops it. */
+/** `npm run demo`: starts the reference deployment, walks through it with an official MCP client, stops it. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { startDeployment } from './deployment.ts';
+import { CLIENTS, findClient, type McpClient } from './mcp-clients.ts';
 import { bold, wrong } from './paint.ts';
-import { walk } from './walk.ts';
+import { exactClocks, walk } from './walk.ts';
 
 const say = (line = ''): void => void process.stdout.write(`${line}\n`);
+const client = chosenClient();
 
 const dir = await mkdtemp(join(tmpdir(), 'mcp-ext-authz-demo-'));
 try {
@@ -15,7 +18,7 @@ try {
   const deployment = await startDeployment({ dir, say, adjustSidecar: exactClocks });
   try {
     say(`Envoy answers at ${deployment.origin}, the sidecar at ${deployment.sidecar.ready.target} (gRPC).`);
-    await walk(deployment, say);
+    await walk(deployment, say, client);
   } finally {
     await deployment.stop();
   }
@@ -27,7 +30,10 @@ try {
   await rm(dir, { recursive: true, force: true });
 }
 
-/** One host, one clock: an expired token is refused on the second. */
-function exactClocks(config: Record<string, any>): void {
-  for (const issuer of config.issuers) issuer.clockToleranceSeconds = 0;
+function chosenClient(): McpClient {
+  const { values } = parseArgs({ options: { client: { type: 'string', default: 'v1' } } });
+  const found = findClient(values.client);
+  if (found !== null) return found;
+  process.stderr.write(`--client is ${Object.keys(CLIENTS).join(', ')}, not ${values.client}\n`);
+  process.exit(2);
 }

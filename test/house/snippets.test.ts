@@ -1,6 +1,6 @@
 /** What is to be pasted out of the documents works: configurations, Envoy filters, Rego, JSON. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +66,44 @@ test('JSON is JSON', () => {
   for (const file of documents) {
     for (const [, text = ''] of read(file).matchAll(/^```json\n([\s\S]*?)^```$/gm))
       assert.doesNotThrow(() => JSON.parse(text), file);
+  }
+});
+
+describe('docs/clients', () => {
+  const pages = documents.filter((file) => file.startsWith('docs/clients/'));
+  const blocks = (file: string, language: string) =>
+    [...read(file).matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map(([, text = '']) => text);
+  const python = spawnSync('python3', ['--version']).status === 0;
+  const served: string[] = parse(reference).resources.flatMap(({ publicUrls }: Tree) => publicUrls);
+
+  test('the JSON of each is an object, and there are such pages', () => {
+    const found = pages.flatMap((file) => blocks(file, 'json').map((text) => JSON.parse(text)));
+    assert.ok(found.length > 5 && found.every((value) => typeof value === 'object' && !Array.isArray(value)));
+  });
+
+  test('shell is shell', () => {
+    for (const file of pages)
+      for (const text of blocks(file, 'sh')) assert.doesNotThrow(() => execFileSync('sh', ['-n'], { input: text }), file);
+  });
+
+  test('Python is Python', { skip: python ? false : 'no python3 on PATH' }, () => {
+    const scripts = pages.flatMap((file) => blocks(file, 'python'));
+    assert.ok(scripts.length > 0);
+    for (const text of scripts) execFileSync('python3', ['-c', 'import ast, sys; ast.parse(sys.stdin.read())'], { input: text });
+  });
+
+  test('every address at the gateway is one that the reference configuration serves, or the front door', () => {
+    const known = new Set([...served, 'https://gateway.example/mcp']);
+    for (const file of pages) {
+      const named = [...read(file).matchAll(/https:\/\/gateway\.example[^\s"'`]*/g)].map(([url]) => url);
+      const wrong = named.filter((url) => !known.has(url) && !served.some((one) => url === metadataOf(one)));
+      assert.deepEqual(wrong, [], file);
+    }
+  });
+
+  function metadataOf(url: string): string {
+    const { origin, pathname } = new URL(url);
+    return `${origin}/.well-known/oauth-protected-resource${pathname}`;
   }
 });
 

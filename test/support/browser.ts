@@ -36,7 +36,7 @@ export function createBrowserProvider(user: SignedInUser, scopes: string[] = [],
     codeVerifier: () => verifier,
     redirectToAuthorization: async (url: URL) => {
       scopes.push(url.searchParams.get('scope') ?? '');
-      callback = await signInAt(url, user);
+      callback = await signInAt(url, user, REDIRECT);
     },
     /** What came back from the last sign-in. */
     lastCallback: () => callback,
@@ -45,7 +45,7 @@ export function createBrowserProvider(user: SignedInUser, scopes: string[] = [],
 }
 
 /** Follows redirects with a cookie jar, fills in the form once, and reads the code off the redirect to the client. */
-async function signInAt(start: URL, { username, password }: SignedInUser): Promise<URLSearchParams> {
+export async function signInAt(start: URL, { username, password }: SignedInUser, redirect: string): Promise<URLSearchParams> {
   const cookies = new Map<string, string>();
   let url = start;
   let form: URLSearchParams | undefined;
@@ -63,7 +63,7 @@ async function signInAt(start: URL, { username, password }: SignedInUser): Promi
     const location = response.headers.get('location');
     form = location === null ? new URLSearchParams({ username, password }) : undefined;
     if (location !== null) url = new URL(location, url);
-    if (url.href.startsWith(REDIRECT)) return url.searchParams;
+    if (url.href.startsWith(redirect)) return url.searchParams;
   }
   return assert.fail(`no code after ten redirects: ${url.href}`);
 }
