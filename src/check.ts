@@ -13,6 +13,7 @@ import {
   stopwatch,
   type Verdict,
 } from './authorize.ts';
+import { toolFacts } from './catalog/tool-facts.ts';
 import { inTime } from './deadline.ts';
 import type { HttpFacts } from './http.ts';
 import type { JsonLimits } from './mcp/json.ts';
@@ -51,7 +52,10 @@ async function identify(facts: Facts, ports: Ports, deadlineMs: number): Promise
   facts.resource = resource.value;
 
   const operation = readOperation(http, ports.limits); // what is asked
-  if (operation.ok) facts.operation = operation.value;
+  if (operation.ok) {
+    facts.operation = operation.value;
+    facts.tool = toolFacts(resource.value, ports.views, operation.value.tool);
+  }
   const token = readBearer(http); // on whose word
   lap('read');
   if (!token.ok)

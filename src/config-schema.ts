@@ -3,6 +3,7 @@
  * from here. Secrets stay outside: a setting names the file or the environment variable that holds one.
  */
 import { z } from 'zod';
+import { catalog } from './config-schema/catalog.ts';
 import { isSafeUrl } from './http-client.ts';
 
 const MIB = 1024 * 1024;
@@ -140,6 +141,7 @@ const resource = z.strictObject({
     .default('conversational')
     .describe("A policy's no: `conversational` is HTTP 200 with a JSON-RPC error, `strict` is 403."),
   delegation: delegationMode.optional().describe('How its delegation tokens are made; `delegation.mode`, if absent.'),
+  url: url.optional().describe('Where the sidecar itself reaches the backend: for the catalog and the front door.'),
   documentation: url.optional().describe('`resource_documentation` of its metadata.'),
   tools: z
     .record(z.string(), tool)
@@ -226,6 +228,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Tokens that were verified.'),
   resources: z.array(resource).min(1).describe('The MCP servers behind Envoy.'),
+  catalog: catalog.prefault({}).describe('What the sidecar asks the backends itself: docs/catalog.md.'),
   policy: z
     .strictObject({
       bundleFile: z.string().describe('An OPA bundle, built with `opa build -t wasm`.'),

@@ -62,7 +62,7 @@ function showPath(path: readonly PropertyKey[]): string {
 }
 
 /** What no single setting can show, as far as the sections are there. */
-function crossProblems({ server, mcp, issuers = [], resources = [], delegation }: Partial<Config>): string[] {
+function crossProblems({ server, mcp, issuers = [], resources = [], delegation, catalog }: Partial<Config>): string[] {
   const mint = delegation?.mint?.issuer;
   return [
     server !== undefined &&
@@ -80,6 +80,10 @@ function crossProblems({ server, mcp, issuers = [], resources = [], delegation }
     ...repeated('delegation.mint.keys', delegation?.mint?.keys ?? [], 'kid'),
     ...sharedMetadata(resources),
     ...resources.flatMap((resource, index) => resourceProblems(resource, `resources[${index}]`, { issuers, delegation })),
+    catalog?.pinning !== undefined &&
+      resources.length > 0 &&
+      resources.every(({ url }) => url === undefined) &&
+      'catalog.pinning: no resource has a url, so there is nothing to compare with what was approved',
     issuers.some(({ issuer }) => issuer === mint) &&
       'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass at the front door',
   ].filter((problem) => problem !== false);

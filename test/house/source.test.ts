@@ -58,8 +58,8 @@ describe('who may know which library', () => {
     '@modelcontextprotocol/client': /^src\/(catalog|front-door)\//,
     '@modelcontextprotocol/server': /^src\/front-door\//,
     undici: /^src\/http-client\.ts$/,
-    yaml: /^src\/config\.ts$/,
-    zod: /^src\/config(-schema)?\.ts$/,
+    yaml: /^src\/(config|catalog\/approvals)\.ts$/,
+    zod: /^src\/config(-schema(\/[a-z-]+)?)?\.ts$/,
     'lru-cache': /^src\/(token|policy|delegation)\//,
   };
 
@@ -116,7 +116,7 @@ function levelOf(file: string): number {
     /^delegation\//,
     /^(catalog\/|(session|plan|answer|authorize|check|record)\.ts$)/,
     /^(ext-authz|ext-proc|front-door|telemetry)\//,
-    /^(config|config-schema|ports|counted|well-known|app|main)\.ts$/,
+    /^(config-schema\/|(config|config-schema|ports|counted|own-identity|backends|well-known|app|catalog-command|main)\.ts$)/,
   ];
   const level = levels.findIndex((pattern) => pattern.test(name));
   assert.ok(level >= 0, `${file} has no place in the layers`);

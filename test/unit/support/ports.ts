@@ -61,6 +61,8 @@ export function fakePorts({ resources = [ledger], ...rest }: PortsSpec = {}): Po
     delegate: { exchange: fakeDelegate(), mint: null },
     limits: { maxBytes: 65_536, maxDepth: 64, maxMembers: 64 },
     allowedOrigins: new Set([ORIGIN]),
+    views: () => null,
+    approvals: () => null,
     policyHeaders: [],
     tokenHeader: 'authorization',
     now: () => NOW_MS,
