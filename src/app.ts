@@ -10,13 +10,15 @@ import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { denied, newFacts, type Verdict } from './authorize.ts';
+import { createBackends, readApprovals } from './backends.ts';
 import { check } from './check.ts';
 import type { Config } from './config.ts';
 import { inTime } from './deadline.ts';
 import { startServer } from './ext-authz/server.ts';
 import { type HttpFacts, noFacts } from './http.ts';
 import { PolicyRefused } from './policy/engine.ts';
-import { buildLive, type Live, type Observers } from './ports.ts';
+import { buildLive, type Known, type Live, type Observers } from './ports.ts';
+import { decisionRecord } from './record.ts';
 import { type Readiness, serveAdmin } from './telemetry/admin.ts';
 import { createDecisionLog, type DecisionLog } from './telemetry/decision-log.ts';
 import type { Log } from './telemetry/log.ts';
@@ -68,7 +70,17 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   const metrics = createMetrics(VERSION);
   const counts = createVerdictCounts(metrics);
   const observers = { metrics, log };
-  let live = await activate(config, observers, null);
+  const backends = createBackends({
+    ...observers,
+    config,
+    approvals: await readApprovals(config),
+    live: () => live,
+    observe: (verdict, elapsedMs) => {
+      if (decisionLog.isFull()) throw new Error('the decision log is full');
+      decisionLog.write(verdict, decisionRecord(verdict), elapsedMs, false);
+    },
+  });
+  let live = await activate(config, observers, null, backends.known);
   opened.push(() => live.close());
   let reloading = Promise.resolve();
   let draining = false;
@@ -87,7 +99,10 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     if (draining) return log('warn', 'stopping: the configuration is not read again');
     const previous = live;
     try {
-      live = await activate(await read(), observers, previous);
+      const next = await read();
+      const approvals = await readApprovals(next);
+      live = await activate(next, observers, previous, backends.known);
+      backends.apply(next, approvals);
     } catch (cause) {
       metrics.configReloads.inc({ outcome: 'refused' });
       log('error', 'the configuration was refused; the one before stays in force');
@@ -135,6 +150,8 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     onFailure: (cause) => log('error', 'a Check was refused without a verdict', { cause: describeCause(cause) }),
     onInFlight: (count) => metrics.inFlight.set(count),
   });
+  opened.push(backends.catalog.stop);
+  backends.catalog.start();
   opened.push(() => server.drain(config.server.drainDelayMs, config.server.drainMs));
 
   function refuse(http: HttpFacts | null, denial: Denial): Verdict {
@@ -156,10 +173,10 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   return { target: server.target, adminUrl: admin.url, wellKnownUrl: wellKnown?.url ?? null, reload, stop };
 }
 
-async function activate(next: Config, observers: Observers, previous: Live | null): Promise<Live> {
+async function activate(next: Config, observers: Observers, previous: Live | null, known: Known): Promise<Live> {
   const { metrics } = observers;
   try {
-    const built = await buildLive(next, observers, previous);
+    const built = await buildLive(next, observers, previous, known);
     metrics.bundleLoads.inc({ outcome: 'activated' });
     metrics.bundleInfo.reset();
     metrics.bundleInfo.set({ revision: built.policy.revision }, 1);

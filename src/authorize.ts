@@ -4,6 +4,10 @@
  * of its own; each arrives as a port, and what we observe is computed from the verdict.
  */
 import { corsHeaders, type Response, refusal } from './answer.ts';
+import type { Approvals } from './catalog/approvals.ts';
+import { judgePin } from './catalog/pin.ts';
+import { toolFacts } from './catalog/tool-facts.ts';
+import type { Views } from './catalog/view.ts';
 import type { Delegate, Delegation } from './delegation/delegation.ts';
 import { delegationHeaders } from './delegation/headers.ts';
 import type { HttpFacts } from './http.ts';
@@ -12,7 +16,7 @@ import type { Outbound } from './policy/decision.ts';
 import { inputText, policyInput } from './policy/input.ts';
 import type { Policy } from './policy/policy.ts';
 import { type Outcome, type Reason, reasonRow } from './reasons.ts';
-import type { Resource } from './resource.ts';
+import type { Resource, ToolFacts } from './resource.ts';
 import { deny, ok, type Result } from './result.ts';
 import type { Principal } from './token/principal.ts';
 import type { Denial } from './verdict.ts';
@@ -22,6 +26,10 @@ export interface AuthorizePorts {
   readonly policy: Policy | null;
   readonly delegate: Readonly<Record<'exchange' | 'mint', Delegate | null>>;
   readonly allowedOrigins: ReadonlySet<string>;
+  /** What the backends said of themselves. */
+  readonly views: Views;
+  /** Tools as they were approved; null where they are not pinned. */
+  readonly approvals: () => Approvals | null;
   /** Request headers that the policy may see. */
   readonly policyHeaders: readonly string[];
   /** The header that carries the delegation token. */
@@ -53,6 +61,8 @@ export interface Facts {
   /** Which backend it is for; the entrance, as long as that is not known. */
   resource: Resource | null;
   operation: Operation | null;
+  /** Of the tool that is called. */
+  tool: ToolFacts | null;
   principal: Principal | null;
   /** Revision of the policy that was asked. */
   revision: string | null;
@@ -92,24 +102,34 @@ export async function authorize(
 ): Promise<Verdict> {
   facts.resource = asked.resource;
   facts.operation = asked.operation;
+  facts.tool = toolFacts(asked.resource, ports.views, asked.operation.tool);
   facts.principal = asked.principal;
-  const allowed = await walk(asked, facts, ports, deadlineMs);
+  const allowed = await walk(asked, facts.tool, facts, ports, deadlineMs);
   if (!allowed.ok) return denied(allowed.denial, facts, ports);
   return { outcome: 'allow', reason: 'allowed', answer: allowed.value, facts };
 }
 
 /** Step by step; every step can end it. */
-async function walk(asked: Asked, facts: Facts, ports: AuthorizePorts, deadlineMs: number): Promise<Result<Answer>> {
+async function walk(
+  asked: Asked,
+  tool: ToolFacts,
+  facts: Facts,
+  ports: AuthorizePorts,
+  deadlineMs: number,
+): Promise<Result<Answer>> {
   const { http, resource, operation, principal } = asked;
   const lap = stopwatch(facts, ports.clock);
 
   const { policy } = ports;
   if (policy === null) return deny({ reason: 'policy_undefined' });
   facts.revision = policy.revision;
-  const questions = policy.ask(inputText(policyInput(http, resource, operation, principal, ports.policyHeaders)));
+  const questions = policy.ask(inputText(policyInput(http, resource, operation, principal, tool, ports.policyHeaders)));
   const inbound = questions.inbound(); // is it allowed
   lap('inbound');
   if (!inbound.ok) return inbound;
+  const changed =
+    operation.tool === null ? null : judgePin(resource, operation.tool, ports.views(resource.name), ports.approvals());
+  if (changed !== null) return deny({ reason: changed }); // is it still the tool that was approved
   const outbound = questions.outbound(); // with which authority
   lap('outbound');
   if (!outbound.ok) return outbound;
@@ -136,7 +156,8 @@ export function authorizeAny(asked: readonly Asked[], ports: AuthorizePorts, fac
   const lap = stopwatch(facts, ports.clock);
   let first: Result<null> = deny({ reason: 'policy_undefined' });
   for (const [index, { http, resource, operation, principal }] of asked.entries()) {
-    const input = inputText(policyInput(http, resource, operation, principal, ports.policyHeaders));
+    const tool = toolFacts(resource, ports.views, operation.tool);
+    const input = inputText(policyInput(http, resource, operation, principal, tool, ports.policyHeaders));
     const answer = policy.ask(input).inbound();
     if (answer.ok || index === 0) first = answer;
     if (answer.ok) break;
@@ -180,6 +201,7 @@ export function newFacts(http: HttpFacts, decisionId: string): Facts {
     entrance: null,
     resource: null,
     operation: null,
+    tool: null,
     principal: null,
     revision: null,
     outbound: null,

@@ -14,7 +14,7 @@ import {
   stopwatch,
   type Verdict,
 } from './authorize.ts';
-import type { Views } from './catalog/view.ts';
+import { toolFacts } from './catalog/tool-facts.ts';
 import { inTime } from './deadline.ts';
 import { dispatchToBackend, dispatchToFrontDoor } from './dispatch.ts';
 import type { Facade } from './facade/facade.ts';
@@ -37,7 +37,6 @@ export interface Ports extends AuthorizePorts {
   readonly limits: JsonLimits;
   /** Seals what leaves us and comes back; null where answers are not processed. */
   readonly sealer: Sealer | null;
-  readonly views: Views;
 }
 
 /** @param deadlineMs when the answer must be there, epoch milliseconds. */
@@ -100,7 +99,10 @@ async function identify(facts: Facts, ports: Ports, deadlineMs: number): Promise
   facts.resource = resource.value;
 
   const operation = readOperation(http, ports.limits); // what is asked
-  if (operation.ok) facts.operation = operation.value;
+  if (operation.ok) {
+    facts.operation = operation.value;
+    facts.tool = toolFacts(resource.value, ports.views, operation.value.tool);
+  }
   const token = readBearer(http); // on whose word
   lap('read');
   if (!token.ok)

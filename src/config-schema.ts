@@ -3,6 +3,7 @@
  * from here. Secrets stay outside: a setting names the file or the environment variable that holds one.
  */
 import { z } from 'zod';
+import { catalog } from './config-schema/catalog.ts';
 import { authorizationServerFacade } from './config-schema/facade.ts';
 import { frontDoor, processing } from './config-schema/front-door.ts';
 import {
@@ -195,6 +196,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Tokens that were verified.'),
   resources: z.array(resource).min(1).describe('The MCP servers behind Envoy.'),
+  catalog: catalog.prefault({}).describe('What the sidecar asks the backends itself: docs/catalog.md.'),
   processing,
   frontDoor,
   policy: z

@@ -83,6 +83,10 @@ function crossProblems(sections: Partial<Config>): string[] {
     ...sharedMetadata([...resources, ...(sections.frontDoor === undefined ? [] : [sections.frontDoor])]),
     ...resources.flatMap((resource, index) => resourceProblems(resource, `resources[${index}]`, { issuers, delegation })),
     ...facadeProblems(sections.authorizationServerFacade, { issuers, resources }),
+    sections.catalog?.pinning !== undefined &&
+      resources.length > 0 &&
+      resources.every(({ url }) => url === undefined) &&
+      'catalog.pinning: no resource has a url, so there is nothing to compare with what was approved',
     issuers.some(({ issuer }) => issuer === mint) &&
       'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass as callers',
     ...frontDoorProblems(sections),

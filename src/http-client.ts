@@ -1,8 +1,9 @@
 /**
- * The HTTP client for everything we fetch ourselves: keys, metadata, token exchange, introspection.
+ * The HTTP client for everything we fetch ourselves: keys, metadata, token exchange, introspection, and the backends.
  * Pooled, with a deadline, a cap on what is read and no redirects: an address comes from the configuration or from an
  * issuer's own metadata, never from a token or a request.
  */
+import { Readable } from 'node:stream';
 import { Agent, request } from 'undici';
 
 export interface HttpClientOptions {
@@ -22,8 +23,18 @@ interface FetchInit {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** One request to an MCP server. */
+export interface StreamInit {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface HttpClient {
   readonly fetch: Fetch;
+  /** An answer as it comes, with its headers. Only these have a deadline: who reads the body bounds it, by `signal` too. */
+  readonly stream: (url: string, init: StreamInit) => Promise<Response>;
   readonly close: () => Promise<void>;
 }
 
@@ -52,7 +63,33 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     });
   }
 
-  return { fetch, close: () => agent.close() };
+  const streams = new Agent({
+    connect: { timeout: options.timeoutMs, ...(options.ca === undefined ? {} : { ca: options.ca }) },
+    headersTimeout: options.timeoutMs,
+    bodyTimeout: 0,
+  });
+
+  async function stream(url: string, { method, headers, body, signal }: StreamInit): Promise<Response> {
+    const answer = await request(url, {
+      dispatcher: streams,
+      method: method as 'POST',
+      headers: { ...headers },
+      ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const lines = Object.entries(answer.headers).flatMap(([name, value]) =>
+      [value ?? []].flat().map((one): [string, string] => [name, one]),
+    );
+    if (NULL_BODY_STATUS.has(answer.statusCode)) await answer.body.dump();
+    const content = NULL_BODY_STATUS.has(answer.statusCode) ? null : (Readable.toWeb(answer.body) as ReadableStream<Uint8Array>);
+    return new Response(content, { status: answer.statusCode, headers: lines });
+  }
+
+  const close = async (): Promise<void> => {
+    // A stream may have no end of its own.
+    await Promise.all([agent.close(), streams.destroy()]);
+  };
+  return { fetch, stream, close };
 }
 
 const NULL_BODY_STATUS = new Set([204, 205, 304]);

@@ -2,7 +2,7 @@
  * From a configuration to the ports that `check` works with: the composition root of everything that a reload replaces.
  * Key sets outlive a reload that does not concern them, so that an issuer that is down at that moment is not lost.
  */
-import { createPrivateKey, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Ports } from './check.ts';
 import { clientAuthentication, readCredentials } from './client-authentication.ts';
@@ -10,9 +10,10 @@ import type { Config } from './config.ts';
 import { counted } from './counted.ts';
 import { createExchange } from './delegation/client.ts';
 import type { Delegate } from './delegation/delegation.ts';
-import { createMint, type Mint, type MintKey } from './delegation/mint.ts';
+import type { Mint } from './delegation/mint.ts';
 import { openFacade } from './facade-settings.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
+import { type Identify, openIdentity, openMint } from './own-identity.ts';
 import { PolicyRefused } from './policy/engine.ts';
 import { loadPolicy, type Policy } from './policy/policy.ts';
 import { indexResources } from './resource.ts';
@@ -34,8 +35,14 @@ export interface Live {
   readonly issuers: ReadonlyMap<string, Issuer>;
   readonly verifier: Verifier;
   readonly mint: Mint | null;
+  /** The gateway itself, as a caller of a backend. */
+  readonly identify: Identify;
+  readonly stream: HttpClient['stream'];
   readonly close: () => Promise<void>;
 }
+
+/** What the backends said of themselves, and what of it was approved. */
+export type Known = Pick<Ports, 'views' | 'approvals'>;
 
 export interface Observers {
   readonly metrics: Metrics;
@@ -43,7 +50,12 @@ export interface Observers {
 }
 
 /** Rejects where a file cannot be read, a key not be used or the bundle not be activated; nothing is changed then. */
-export async function buildLive(config: Config, observers: Observers, previous: Live | null): Promise<Live> {
+export async function buildLive(
+  config: Config,
+  observers: Observers,
+  previous: Live | null,
+  known: Known = UNKNOWN,
+): Promise<Live> {
   const now = Date.now;
   const [client, policy, mint] = await Promise.all([openHttpClient(config), openPolicy(config), openMint(config)]);
   const issuers = openIssuers(config, client, observers, previous);
@@ -70,16 +82,19 @@ export async function buildLive(config: Config, observers: Observers, previous: 
     facade: openFacade(config, resources.all, client.fetch),
     limits: { maxBytes: config.mcp.maxBodyBytes, maxDepth: config.mcp.maxDepth, maxMembers: config.mcp.maxMembers },
     allowedOrigins: new Set(config.mcp.allowedOrigins),
+    ...known,
     policyHeaders: config.policy.headers,
     tokenHeader: config.delegation.header,
     now,
     clock: () => performance.now(),
     newId: randomUUID,
     sealer: await openSealer(config),
-    views: () => null,
   };
-  return { config, ports, policy, issuers, verifier, mint, close: client.close };
+  const identify = await openIdentity(config, client.fetch, issuers);
+  return { config, ports, policy, issuers, verifier, mint, identify, stream: client.stream, close: client.close };
 }
+
+const UNKNOWN: Known = { views: () => null, approvals: () => null };
 
 async function openHttpClient({ httpClient }: Config): Promise<HttpClient> {
   const { timeoutMs, maxResponseBytes, caFile } = httpClient;
@@ -99,21 +114,6 @@ async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
     maxBundleBytes: policy.maxBundleBytes,
     maxMemoryBytes: policy.maxMemoryBytes,
     maxTtlSeconds: delegation.maxTtlSeconds,
-    now: Date.now,
-  });
-}
-
-async function openMint({ delegation }: Config): Promise<Mint | null> {
-  if (delegation.mint === undefined) return null;
-  const keys = await Promise.all(
-    delegation.mint.keys.map(
-      async ({ kid, keyFile }): Promise<MintKey> => ({ kid, key: createPrivateKey(await readFile(keyFile)) }),
-    ),
-  );
-  return createMint({
-    issuer: delegation.mint.issuer,
-    actor: delegation.actor,
-    keys: keys as [MintKey, ...MintKey[]],
     now: Date.now,
   });
 }

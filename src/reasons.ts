@@ -329,6 +329,15 @@ export const REASONS = {
     'Look for a rule that grows with the arguments; the limit is `policy.maxMemoryBytes`.',
   ),
 
+  tool_changed: forbid(
+    'This tool is not the one that was approved.',
+    'Look at `mcp-ext-authz catalog diff`; `catalog approve` lets it be called again. See docs/catalog.md.',
+  ),
+  catalog_unavailable: broken(
+    'What this server offers could not be compared with what was approved.',
+    'The backend has never answered the gateway itself; `mcp_ext_authz_catalog_refreshes_total` and the log say why.',
+  ),
+
   exchange_refused: forbid(
     'The authorization server refused to delegate this operation.',
     'Look at what the authorization server allows the gateway; its error code is in the log.',

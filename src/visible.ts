@@ -2,13 +2,18 @@
  * What of a list its reader may see: the inbound rule is asked about each item as if it were used, in one go. There are no
  * arguments yet (`input.mcp.arguments` is null), so an item that is refused for its arguments alone is shown.
  */
+import type { Approvals } from './catalog/approvals.ts';
+import { fingerprintOf } from './catalog/fingerprint.ts';
+import { isApproved } from './catalog/pin.ts';
+import { toolFacts } from './catalog/tool-facts.ts';
+import type { Views } from './catalog/view.ts';
 import type { HttpFacts } from './http.ts';
-import type { ListRow } from './mcp/lists.ts';
+import type { ListItem, ListRow } from './mcp/lists.ts';
 import type { Operation } from './mcp/operation.ts';
 import { inputText, itemMembers, itemTexts, policyInput } from './policy/input.ts';
 import type { Policy } from './policy/policy.ts';
 import { type Reason, reasonRow } from './reasons.ts';
-import type { Resource, ToolFacts } from './resource.ts';
+import type { Resource } from './resource.ts';
 import { deny, ok, type Result } from './result.ts';
 import type { Principal } from './token/principal.ts';
 
@@ -26,7 +31,9 @@ export interface VisiblePorts {
   readonly policyHeaders: readonly string[];
   /** Whether to show what the caller could use with a scope that it can still obtain. */
   readonly showsStepUp: boolean;
-  readonly toolFacts: (resource: Resource, tool: string) => ToolFacts;
+  readonly views: Views;
+  /** Null where tools are not pinned. */
+  readonly approvals: () => Approvals | null;
 }
 
 const ABOUT_ARGUMENTS: ReadonlySet<Reason> = new Set(['argument_forbidden', 'limit_exceeded']);
@@ -35,28 +42,37 @@ const ABOUT_ARGUMENTS: ReadonlySet<Reason> = new Set(['argument_forbidden', 'lim
 export function judgeVisible(
   reader: Reader,
   row: ListRow,
-  names: readonly string[],
+  items: readonly ListItem[],
   ports: VisiblePorts,
 ): Result<readonly boolean[]> {
-  const { policy, policyHeaders, showsStepUp, toolFacts } = ports;
+  const { policy, policyHeaders, showsStepUp, views } = ports;
   if (policy === null) return deny({ reason: 'policy_undefined' });
   const use: Operation = { ...reader.operation, kind: 'request', method: row.asks, targets: [], tool: null, arguments: null };
-  const base = policyInput(reader.http, reader.resource, use, reader.principal, policyHeaders);
-  const items = names.map((name) => {
+  const base = policyInput(reader.http, reader.resource, use, reader.principal, toolFacts(reader.resource, views, null), policyHeaders);
+  const texts = items.map(({ name }) => {
     const tool = row.target === 'tool' ? name : null;
     const mcp = { ...base.mcp, targets: [{ type: row.target, name }], tool };
-    return itemTexts({ mcp, tool: tool === null ? base.tool : toolFacts(reader.resource, tool) });
+    return itemTexts({ mcp, tool: toolFacts(reader.resource, views, tool) });
   });
-  const answers = policy.askEach(inputText(base), itemMembers, items);
+  const answers = policy.askEach(inputText(base), itemMembers, texts);
   if (!answers.ok) return answers;
-  const shown: boolean[] = [];
-  for (const answer of answers.value) {
-    if (!answer.ok && reasonRow(answer.denial.reason).outcome === 'error') return answer;
-    shown.push(answer.ok || isShown(answer.denial.reason, showsStepUp));
-  }
-  return ok(shown);
+  const broken = answers.value.find((answer) => !answer.ok && reasonRow(answer.denial.reason).outcome === 'error');
+  if (broken?.ok === false) return broken;
+  const approvals = row.target === 'tool' && reader.resource.url !== null ? ports.approvals() : null;
+  return ok(
+    answers.value.map(
+      (answer, index) =>
+        (answer.ok || isShown(answer.denial.reason, showsStepUp)) &&
+        (approvals === null || isAsApproved(reader.resource.name, items[index] as ListItem, approvals)),
+    ),
+  );
 }
 
 function isShown(reason: Reason, showsStepUp: boolean): boolean {
   return ABOUT_ARGUMENTS.has(reason) || (showsStepUp && reason === 'insufficient_scope');
+}
+
+/** By what the list itself says: a tool that has changed since is not even described. */
+function isAsApproved(backend: string, { name, value }: ListItem, approvals: Approvals): boolean {
+  return isApproved(backend, name, fingerprintOf(value), approvals);
 }

@@ -18,6 +18,7 @@ export type ClientOptions = {
 /** What a client may be granted when it acts for itself; other scopes it asks for are dropped. */
 export const clientCredentialsScopes: Readonly<Record<string, readonly string[]>> = {
   'bedrock-agentcore': ['ledger:read', 'directory:read'],
+  'ai-identity-gateway': ['catalog:read'],
 };
 
 /** Client metadata as in RFC 7591. */
@@ -45,7 +46,8 @@ export function createClients({ agentCoreSecret, agentCoreRedirectUris, gateway 
     {
       client_id: 'ai-identity-gateway',
       client_name: 'AI identity gateway',
-      grant_types: [TOKEN_EXCHANGE],
+      // In its own name it asks the backends for their lists.
+      grant_types: [TOKEN_EXCHANGE, 'client_credentials'],
       response_types: [],
       redirect_uris: [],
       ...gatewayAuthentication(gateway),

@@ -7,6 +7,7 @@ export interface CatalogTool {
   /** `readOnlyHint`, `destructiveHint` …: the backend's own word. */
   readonly annotations: Readonly<Record<string, unknown>>;
   readonly inputSchema: Readonly<Record<string, unknown>>;
+  readonly outputSchema?: Readonly<Record<string, unknown>>;
   /** SHA-256 of what a model is told of the tool; what was approved is compared by it. */
   readonly fingerprint: string;
 }

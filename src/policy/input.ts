@@ -8,8 +8,6 @@ import type { Operation } from '../mcp/operation.ts';
 import type { Resource, ToolFacts } from '../resource.ts';
 import type { Principal } from '../token/principal.ts';
 
-const UNKNOWN_TOOL: ToolFacts = { title: null, annotations: {}, known: false };
-
 export interface PolicyInput {
   readonly version: 1;
   readonly mcp: {
@@ -42,6 +40,7 @@ export function policyInput(
   resource: Resource,
   operation: Operation,
   principal: Principal,
+  facts: ToolFacts,
   headerNames: readonly string[],
 ): PolicyInput {
   const { era, revision, kind, method, targets, tool } = operation;
@@ -49,7 +48,7 @@ export function policyInput(
     version: 1,
     mcp: { era, revision, kind, method, targets, tool, arguments: operation.arguments, backend: resource.name },
     principal,
-    tool: (tool === null ? undefined : resource.tools.get(tool)) ?? UNKNOWN_TOOL,
+    tool: facts,
     request: {
       method: http.method,
       host: http.host,

@@ -64,6 +64,18 @@ export function createMetrics(version: string) {
     ]),
     cacheEntries: gauge('cache_entries', 'Entries held in a cache.', ['cache']),
     configReloads: counter('config_reloads_total', 'Reloads of the configuration. outcome: applied or refused.', ['outcome']),
+    catalogRefreshes: counter(
+      'catalog_refreshes_total',
+      'Times a backend was asked for its lists. outcome: ok, refused (policy, delegation or backend said no), invalid or unreachable.',
+      ['backend', 'outcome'],
+    ),
+    catalogItems: gauge('catalog_items', 'Items a backend listed last. list: tools, prompts, resources or resource_templates.', [
+      'backend',
+      'list',
+    ]),
+    backendUp: gauge('backend_up', 'Whether a backend answered the sidecar itself when it was last asked: 1 or 0.', ['backend']),
+    /** Tools known by the catalog alone that have been a label's value, by backend. */
+    catalogLabels: new Map<string, Set<string>>(),
     logLines: counter('decision_log_lines_total', 'Decision-log lines. outcome: written or lost.', ['outcome']),
     buildInfo: gauge('build_info', 'Always 1: what is running.', ['version', 'node']),
   };
@@ -118,7 +130,7 @@ export function recordVerdict(
     decision: outcome,
     reason,
     method: METHODS.has(method) || HTTP_METHODS.has(method) ? method : 'other',
-    tool: tool === undefined ? 'none' : facts.resource?.tools.has(tool) ? tool : 'other',
+    tool: toolLabel(metrics, facts, tool),
     backend,
   });
   metrics.checkDuration.observe({ decision: outcome }, elapsedMs / 1000);
@@ -127,6 +139,19 @@ export function recordVerdict(
     if (ms !== undefined) metrics.stageDuration.observe({ stage }, ms / 1000);
   }
   if (late) metrics.lateAnswers.inc();
+}
+
+/** What a backend calls its tools may change without end; a label's values may not. */
+const MAX_CATALOG_LABELS = 1000;
+
+function toolLabel(metrics: Metrics, { resource, tool: known }: Verdict['facts'], tool: string | undefined): string {
+  if (tool === undefined) return 'none';
+  if (resource === null || !known?.known) return 'other';
+  if (resource.tools.has(tool)) return tool;
+  const labels = metrics.catalogLabels.get(resource.name) ?? new Set();
+  metrics.catalogLabels.set(resource.name, labels);
+  if (labels.size < MAX_CATALOG_LABELS) labels.add(tool);
+  return labels.has(tool) ? tool : 'other';
 }
 
 const STAGES: readonly Stage[] = ['read', 'verify', 'inbound', 'outbound', 'delegate'];

@@ -3,6 +3,7 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { Response } from '../../src/answer.ts';
 import { denied, newFacts, type Verdict } from '../../src/authorize.ts';
+import type { BackendView } from '../../src/catalog/view.ts';
 import { check } from '../../src/check.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
@@ -92,6 +93,12 @@ const fromPolicy = (reason: Reason): readonly [Reason, Way] => [
 ];
 const fromExchange = (reason: Reason): readonly [Reason, Way] => [reason, [request(), delegated(reason)]];
 
+const pinned = (view: Partial<BackendView> | null): PortsSpec => ({
+  resources: [{ ...ledger, url: 'https://ledger.internal/mcp' }],
+  views: () => view as BackendView | null,
+  approvals: () => new Map(),
+});
+
 const WAYS = new Map<Reason, Way>([
   ['allowed', [request()]],
   ['metadata_served', [bare('GET', { path: METADATA_PATH })]],
@@ -139,6 +146,8 @@ const WAYS = new Map<Reason, Way>([
   ...(['exchange_refused', 'exchange_unavailable', 'exchange_timeout', 'exchange_invalid'] as const).map(fromExchange),
   ['mint_failed', [request(), { resources: [{ ...ledger, delegation: 'mint' }] }]],
   ['deadline_exceeded', [request(), {}, NOW_MS]],
+  ['tool_changed', [request(), pinned({ tools: new Map() })]],
+  ['catalog_unavailable', [request(), pinned(null)]],
 ]);
 
 /** Reasons that arise before `check`: the server asks for their verdict by `denied`. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { Ajv } from 'ajv';
+import { toolFacts } from '../../../src/catalog/tool-facts.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
 import { inputText, type PolicyInput, policyInput } from '../../../src/policy/input.ts';
@@ -13,7 +14,14 @@ const fitsSchema = new Ajv({ allErrors: true, strict: false }).compile(schema);
 function inputOf(http: HttpFacts, headerNames: readonly string[] = []): PolicyInput {
   const operation = readOperation(http, { maxBytes: 65_536, maxDepth: 64 });
   assert.ok(operation.ok, JSON.stringify(operation));
-  return policyInput(http, ledger, operation.value, alice, headerNames);
+  return policyInput(
+    http,
+    ledger,
+    operation.value,
+    alice,
+    toolFacts(ledger, () => null, operation.value.tool),
+    headerNames,
+  );
 }
 
 const requests: Record<string, HttpFacts> = {

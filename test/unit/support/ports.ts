@@ -68,13 +68,14 @@ export function fakePorts({ resources = [ledger], ...rest }: PortsSpec = {}): Po
     facade: null,
     limits: { maxBytes: 65_536, maxDepth: 64, maxMembers: 64 },
     allowedOrigins: new Set([ORIGIN]),
+    views: () => null,
+    approvals: () => null,
     policyHeaders: [],
     tokenHeader: 'authorization',
     now: () => NOW_MS,
     clock: () => performance.now(),
     newId: () => DECISION_ID,
     sealer: null,
-    views: () => null,
     ...rest,
   };
 }
