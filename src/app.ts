@@ -18,6 +18,7 @@ import { startServer } from './ext-authz/server.ts';
 import { type HttpFacts, noFacts } from './http.ts';
 import { PolicyRefused } from './policy/engine.ts';
 import { buildLive, type Known, type Live, type Observers } from './ports.ts';
+import { processingService } from './processing-service.ts';
 import { decisionRecord } from './record.ts';
 import { type Readiness, serveAdmin } from './telemetry/admin.ts';
 import { createDecisionLog, type DecisionLog } from './telemetry/decision-log.ts';
@@ -149,10 +150,25 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     },
     onFailure: (cause) => log('error', 'a Check was refused without a verdict', { cause: describeCause(cause) }),
     onInFlight: (count) => metrics.inFlight.set(count),
+    services: [
+      processingService({
+        ...observers,
+        live: () => live,
+        maxInFlight: config.processing?.maxInFlight ?? 1,
+        observe: observeLater,
+      }),
+    ],
   });
   opened.push(backends.catalog.stop);
   backends.catalog.start();
   opened.push(() => server.drain(config.server.drainDelayMs, config.server.drainMs));
+
+  /** What was refused after its Check had been answered. */
+  function observeLater(verdict: Verdict): void {
+    const record = decisionRecord(verdict);
+    decisionLog.write(verdict, record, 0, false);
+    counts.add(verdict, record, 0, false);
+  }
 
   function refuse(http: HttpFacts | null, denial: Denial): Verdict {
     return denied(denial, newFacts(http ?? noFacts(), live.ports.newId()), live.ports);

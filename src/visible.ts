@@ -48,7 +48,14 @@ export function judgeVisible(
   const { policy, policyHeaders, showsStepUp, views } = ports;
   if (policy === null) return deny({ reason: 'policy_undefined' });
   const use: Operation = { ...reader.operation, kind: 'request', method: row.asks, targets: [], tool: null, arguments: null };
-  const base = policyInput(reader.http, reader.resource, use, reader.principal, toolFacts(reader.resource, views, null), policyHeaders);
+  const base = policyInput(
+    reader.http,
+    reader.resource,
+    use,
+    reader.principal,
+    toolFacts(reader.resource, views, null),
+    policyHeaders,
+  );
   const texts = items.map(({ name }) => {
     const tool = row.target === 'tool' ? name : null;
     const mcp = { ...base.mcp, targets: [{ type: row.target, name }], tool };

@@ -43,8 +43,14 @@ export const MAX_ITEMS = 10_000;
 /** Characters, as of a name that is called. */
 const MAX_NAME = 2048;
 
+/** An item and its name. */
+export interface ListItem {
+  readonly name: string;
+  readonly value: JsonObject;
+}
+
 /** Which of these may be shown, in the same order. */
-export type Keep = (names: readonly string[], row: ListRow) => Result<readonly boolean[]>;
+export type Keep = (items: readonly ListItem[], row: ListRow) => Result<readonly boolean[]>;
 
 export interface FilterRules {
   readonly row: ListRow;
@@ -120,7 +126,10 @@ export function filterResult(
   if (items.length > maxItems) return refuseList('too many items');
   const names = readNames(items, row.naming);
   if (typeof names === 'string') return refuseList(names);
-  const kept = keep(names, row);
+  const kept = keep(
+    names.map((name, at) => ({ name, value: items[at] as JsonObject })),
+    row,
+  );
   if (!kept.ok) return kept;
   if (kept.value.length !== names.length) throw new Error(`${kept.value.length} answers for ${names.length} names`);
   const shown = kept.value.filter(Boolean).length;

@@ -64,6 +64,17 @@ export function createMetrics(version: string) {
     ]),
     cacheEntries: gauge('cache_entries', 'Entries held in a cache.', ['cache']),
     configReloads: counter('config_reloads_total', 'Reloads of the configuration. outcome: applied or refused.', ['outcome']),
+    listItems: counter(
+      'list_items_total',
+      'Items of lists that backends answered with. list: tools, prompts, resources or resourceTemplates; outcome: shown or hidden from the caller.',
+      ['backend', 'list', 'outcome'],
+    ),
+    processing: gauge('in_flight_processing', 'Exchanges under way in ext_proc.'),
+    processingFailures: counter(
+      'processing_failures_total',
+      'Exchanges that ext_proc gave up; Envoy answered 500 or cut them off.',
+      [],
+    ),
     catalogRefreshes: counter(
       'catalog_refreshes_total',
       'Times a backend was asked for its lists. outcome: ok, refused (policy, delegation or backend said no), invalid or unreachable.',

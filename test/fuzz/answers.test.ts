@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { createAnswerRewriter } from '../../src/mcp/answers.ts';
 import { AnswerUnreadable, createEventRewriter, type ServerSentEvent } from '../../src/mcp/events.ts';
 import { readJsonText } from '../../src/mcp/json.ts';
-import { ANSWER_LIMITS, filterList, LISTS, type ListRow } from '../../src/mcp/lists.ts';
+import { ANSWER_LIMITS, filterList, LISTS, type ListItem, type ListRow } from '../../src/mcp/lists.ts';
 import { readMarkedId } from '../../src/mcp/marks.ts';
 import { elementSpans, findSpan, type Path, splice, toBytes } from '../../src/mcp/spans.ts';
 import { ok } from '../../src/result.ts';
@@ -75,9 +75,9 @@ suite('lists', () => {
       fc.property(items, strict(document), fc.constantFrom('legacy', 'modern'), (all, more, era) => {
         const write = (some: readonly Item[], scope: string) =>
           `{"id":7,"jsonrpc":"2.0","result":{${scope}"_meta":${more},"tools":[${some.map(({ text }) => text).join(',')}]}}`;
-        const keep = (asked: readonly string[]) => {
+        const keep = (asked: readonly ListItem[]) => {
           assert.deepEqual(
-            asked,
+            asked.map(({ name }) => name),
             all.map(({ name }) => name),
           );
           return ok(all.map(({ isKept }) => isKept));

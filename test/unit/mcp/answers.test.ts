@@ -35,7 +35,7 @@ function run(body: string | Buffer, given: Given): Run {
         : {
             asked: { row: TOOLS, requestId: '1' },
             era: 'legacy',
-            keep: (names) => ok(names.map((name) => name.startsWith('get'))),
+            keep: (items) => ok(items.map(({ name }) => name.startsWith('get'))),
             refuse: (id, { reason }) => `{"id":${id},"error":"${reason}"}`,
             onOutcome: (outcome) => outcomes.push(outcome),
             ...list,

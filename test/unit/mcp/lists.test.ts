@@ -8,7 +8,7 @@ import { deny, ok } from '../../../src/result.ts';
 const TOOLS = LISTS.get('tools/list') as ListRow;
 
 function rules(changes: Partial<FilterRules> = {}): FilterRules {
-  const keep: FilterRules['keep'] = (names) => ok(names.map((name) => name.startsWith('get')));
+  const keep: FilterRules['keep'] = (items) => ok(items.map(({ name }) => name.startsWith('get')));
   return { row: TOOLS, requestId: '1', era: 'legacy', keep, ...changes };
 }
 
@@ -65,9 +65,9 @@ suite('what stays', () => {
   test('all names are judged at once', () => {
     const asked: (readonly string[])[] = [];
     filter(answer(`{"tools":${tools('a', 'b')}}`), {
-      keep: (names, row) => {
-        asked.push([row.asks, ...names]);
-        return ok(names.map(() => true));
+      keep: (items, row) => {
+        asked.push([row.asks, ...items.map(({ name }) => name)]);
+        return ok(items.map(() => true));
       },
     });
     assert.deepEqual(asked, [['tools/call', 'a', 'b']]);
