@@ -116,7 +116,7 @@ function levelOf(file: string): number {
     /^delegation\//,
     /^(catalog\/|(session|plan|answer|authorize|check|record)\.ts$)/,
     /^(ext-authz|ext-proc|front-door|telemetry)\//,
-    /^(config-schema\/|(config|config-schema|ports|counted|own-identity|backends|well-known|app|catalog-command|main)\.ts$)/,
+    /^(config-schema\/|(config|config-schema|ports|counted|own-identity|backends|well-known|app|catalog-command|catalog-report|own-log|main)\.ts$)/,
   ];
   const level = levels.findIndex((pattern) => pattern.test(name));
   assert.ok(level >= 0, `${file} has no place in the layers`);
