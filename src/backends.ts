@@ -25,7 +25,8 @@ export interface BackendsOptions extends Observers {
   readonly observe: OwnFetchOptions['observe'];
 }
 
-const MAX_BYTES = 16 * 1024 * 1024;
+/** Of all the answers of one backend to one refresh. */
+export const MAX_CATALOG_BYTES = 16 * 1024 * 1024;
 
 /** Null where tools are not pinned. Rejects where the file cannot be used, and says why. */
 export async function readApprovals({ catalog }: Config): Promise<Approvals | null> {
@@ -43,7 +44,7 @@ export function createBackends({ config, approvals, live, observe, metrics, log 
   let approved = approvals;
   const catalog = createCatalog({
     ...settingsOf(config),
-    maxBytes: MAX_BYTES,
+    maxBytes: MAX_CATALOG_BYTES,
     now: () => performance.now(),
     later: (ms, work) => {
       const timer = setTimeout(work, ms).unref();

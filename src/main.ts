@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-/** The command line: `serve --config FILE` and `config check FILE`. Arguments, signals and exit codes; nothing else. */
+/** The command line: `serve`, `config check` and `catalog`. Arguments, signals and exit codes; nothing else. */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { startApp } from './app.ts';
+import { type CatalogVerb, isCatalogVerb, runCatalog } from './catalog-command.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
 import { createLog } from './telemetry/log.ts';
 import { describeCause } from './telemetry/redact.ts';
@@ -12,6 +13,9 @@ const USAGE = `mcp-ext-authz ${VERSION}: an Envoy external-authorization sidecar
 
   mcp-ext-authz serve --config FILE    answer Envoy's Checks until SIGTERM; SIGHUP reads FILE again
   mcp-ext-authz config check FILE      say what is wrong with a configuration, or that nothing is
+  mcp-ext-authz catalog show --config FILE    what each backend offers: tools, annotations, arguments
+  mcp-ext-authz catalog diff --config FILE    what changed since it was approved; exits with 1 where anything did
+  mcp-ext-authz catalog approve --config FILE [BACKEND[:TOOL]…]    approves what is offered now
   mcp-ext-authz --version
 `;
 
@@ -27,8 +31,11 @@ async function main(): Promise<number> {
   });
   if (values.version) return say(`${VERSION}\n`);
   if (values.help) return say(USAGE);
-  const [command, subcommand, file, ...rest] = positionals;
+  const [command, subcommand = '', file, ...rest] = positionals;
   if (command === 'serve' && positionals.length === 1 && values.config) return serve(values.config);
+  if (command === 'catalog' && isCatalogVerb(subcommand) && values.config) {
+    return useCatalog(subcommand, values.config, positionals.slice(2));
+  }
   if (command === 'config' && subcommand === 'check' && file && rest.length === 0) return checkConfig(file);
   process.stderr.write(USAGE);
   return EXIT_USAGE;
@@ -51,6 +58,16 @@ async function readConfig(file: string): Promise<Config> {
 async function checkConfig(file: string): Promise<number> {
   await readConfig(file);
   return say(`${file}: nothing wrong\n`);
+}
+
+/** 1 is kept for differences. */
+async function useCatalog(verb: CatalogVerb, file: string, names: readonly string[]): Promise<number> {
+  try {
+    return await runCatalog(verb, await readConfig(file), names, { out: process.stdout, log });
+  } catch (cause) {
+    report(cause);
+    return EXIT_USAGE;
+  }
 }
 
 async function serve(file: string): Promise<number> {

@@ -26,11 +26,14 @@ export type DeploymentOptions = {
   readonly accessTokenSeconds?: number;
   readonly port?: number;
   readonly say?: (line: string) => void;
-  readonly adjustSidecar?: SidecarOptions['adjust'];
+  /** Told where the sidecar itself would reach each backend. */
+  readonly adjustSidecar?: (config: Tree, urls: Readonly<Record<string, string>>) => void;
   readonly adjustEnvoy?: EnvoyOptions['adjust'];
 };
 
 export type Deployment = Awaited<ReturnType<typeof startDeployment>>;
+
+type Tree = Record<string, any>;
 
 const ACTOR = 'ai-identity-gateway';
 
@@ -80,6 +83,7 @@ export async function startDeployment(options: DeploymentOptions) {
     const directory = await startEmployeeDirectory({ issuers, actor: ACTOR, record });
     stops.push(directory.stop);
 
+    const backendUrls = { 'enterprise-ledger': ledger.url, 'employee-directory': directory.url };
     const sidecarOptions: SidecarOptions = {
       dir,
       issuer: authorizationServer.issuer,
@@ -90,7 +94,7 @@ export async function startDeployment(options: DeploymentOptions) {
       mintIssuer,
       mintKeyFile,
       wellKnownListen: `127.0.0.1:${mintPort}`,
-      ...(options.adjustSidecar === undefined ? {} : { adjust: options.adjustSidecar }),
+      adjust: (config) => options.adjustSidecar?.(config, backendUrls),
     };
     const sidecar: Sidecar = await startSidecar(sidecarOptions);
     stops.push(() => sidecar.stop());
@@ -122,6 +126,7 @@ export async function startDeployment(options: DeploymentOptions) {
       sidecar,
       sidecarOptions,
       envoy,
+      backendUrls,
       ledger,
       directory,
       stop,

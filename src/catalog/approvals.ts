@@ -48,7 +48,7 @@ function readTool(path: string, name: string, tool: unknown): ApprovedTool {
     throw new ApprovalsInvalid(`${path}.approved: is no day`);
   if (!isObject(definition) || definition.name !== name) throw new ApprovalsInvalid(`${path}.definition: is not of this tool`);
   if (fingerprintOf(definition) !== fingerprint) {
-    throw new ApprovalsInvalid(`${path}: the definition does not have this fingerprint; approve it again`);
+    throw new ApprovalsInvalid(`${path}: the definition does not have this fingerprint; remove the tool and approve it again`);
   }
   return { fingerprint, approved, definition };
 }

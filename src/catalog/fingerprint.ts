@@ -10,7 +10,12 @@ const MEMBERS = ['name', 'title', 'description', 'inputSchema', 'outputSchema', 
 /** The members of a tool, as it stands in a list, that are compared; null for what is no tool. */
 export function definitionOf(tool: unknown): Readonly<Record<string, unknown>> | null {
   if (!isObject(tool)) return null;
-  return Object.fromEntries(MEMBERS.filter((member) => tool[member] !== undefined).map((member) => [member, tool[member]]));
+  return Object.fromEntries(MEMBERS.filter((member) => says(tool[member])).map((member) => [member, tool[member]]));
+}
+
+/** An empty set of annotations says what none says. */
+function says(value: unknown): boolean {
+  return value !== undefined && !(isObject(value) && Object.keys(value).length === 0);
 }
 
 /** Of a tool as a list has it. What is no tool has a fingerprint too, and it is that of no tool. */

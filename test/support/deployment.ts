@@ -38,9 +38,9 @@ export const DIRECTORY = '/employee-directory/mcp';
 export async function startTestDeployment(options: TestDeploymentOptions = {}): Promise<TestDeployment> {
   const dir = await mkdtemp(join(tmpdir(), 'mcp-ext-authz-'));
   const testIssuer = await startTestIssuer();
-  const adjustSidecar = (config: Tree) => {
+  const adjustSidecar = (config: Tree, urls: Readonly<Record<string, string>>) => {
     config.issuers.push(testIssuerConfig(testIssuer));
-    options.adjustSidecar?.(config);
+    options.adjustSidecar?.(config, urls);
   };
   const deployment = await startDeployment({ ...options, dir, adjustSidecar }).catch(async (error: unknown) => {
     await testIssuer.stop();
@@ -54,7 +54,7 @@ export async function startTestDeployment(options: TestDeploymentOptions = {}): 
       ...deployment.sidecarOptions,
       dir: folder,
       adjust: (config) => {
-        adjustSidecar(config);
+        adjustSidecar(config, deployment.backendUrls);
         adjust?.(config);
       },
     });
