@@ -2,7 +2,7 @@
 import type { Views } from '../catalog/view.ts';
 import type { HttpFacts } from '../http.ts';
 import type { Operation } from '../mcp/operation.ts';
-import type { Member } from '../resource.ts';
+import type { Member, Resource } from '../resource.ts';
 import type { Result } from '../result.ts';
 import type { Session } from '../session.ts';
 import type { Principal } from '../token/principal.ts';
