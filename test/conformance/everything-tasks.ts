@@ -136,8 +136,8 @@ function detailsOf(task: Task) {
   };
 }
 
+/** The SDK takes `inputResponses` out of the params of every method before they are looked at. */
 const byId = { params: z.looseObject({ taskId: z.string() }) };
-const withAnswers = { params: z.looseObject({ taskId: z.string(), inputResponses: z.record(z.string(), z.any()) }) };
 
 /** Serves tasks/get, tasks/update and tasks/cancel to clients that know the extension. */
 export function addTaskMethods(server: Server, { tasks }: World): void {
@@ -145,9 +145,8 @@ export function addTaskMethods(server: Server, { tasks }: World): void {
     requireTasks(ctx);
     return detailsOf(tasks.get(taskId));
   });
-  server.setRequestHandler('tasks/update', withAnswers, ({ taskId }, ctx) => {
+  server.setRequestHandler('tasks/update', byId, ({ taskId }, ctx) => {
     requireTasks(ctx);
-    // The SDK takes these out of the params of every method.
     tasks.answer(tasks.get(taskId), (ctx.mcpReq.inputResponses ?? {}) as InputResponses);
     return {};
   });
