@@ -43,6 +43,17 @@ export interface ConformanceOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Everything that is not as it has to be, in words. */
+export function complaintsOf({ revisions, headers }: ConformanceReport): string[] {
+  return [
+    ...revisions.flatMap(({ revision, faults, differences }) => [
+      ...faults.map((fault) => `${revision} ${fault}`),
+      ...differences.map((difference) => `${revision} differs: ${difference}`),
+    ]),
+    ...headers.faults.map((fault) => `headers: ${fault}`),
+  ];
+}
+
 const HEADERS = 'http-header-validation';
 
 /** Starts everything, runs it, and stops it again, also when `signal` says so or something fails. */
@@ -91,10 +102,10 @@ async function checkRevision(revision: Revision, url: string, gatewayUrl: string
   );
   try {
     const what = { requirements: revision };
-    const [direct, through] = await Promise.all([
+    const [direct, through] = await both(
       run(`${revision}-direct`, url, what, () => (done.direct += 1)),
       run(`${revision}-through`, gatewayUrl, what, () => (done.through += 1)),
-    ]);
+    );
     const unscored = expected.notScored.flatMap((name) => failuresOf(name, direct.scenarios.get(name) ?? []));
     const faults = [
       ...findFaults(direct, expected).map((fault) => `direct: ${fault}`),
@@ -109,10 +120,16 @@ async function checkRevision(revision: Revision, url: string, gatewayUrl: string
 
 async function checkHeaders(url: string, gatewayUrl: string, run: Run): Promise<HeadersReport> {
   const what = { scenario: HEADERS, revision: '2026-07-28' } as const;
-  const [direct, through] = await Promise.all([run('headers-direct', url, what), run('headers-through', gatewayUrl, what)]);
+  const [direct, through] = await both(run('headers-direct', url, what), run('headers-through', gatewayUrl, what));
   const faults = findFaults(through, { scored: [HEADERS], notScored: [] });
   if (failuresOf(HEADERS, direct.scenarios.get(HEADERS) ?? []).length === 0) faults.push('the server does validate');
   return { direct: summarize(direct), through: summarize(through), faults };
+}
+
+/** Both, once neither is running any more. */
+async function both<T>(one: Promise<T>, other: Promise<T>): Promise<[T, T]> {
+  await Promise.allSettled([one, other]);
+  return Promise.all([one, other]);
 }
 
 async function countDecisions(gateway: Gateway): Promise<ConformanceReport['decisions']> {

@@ -1,6 +1,5 @@
 /** One run of the official suite (@modelcontextprotocol/conformance) as a process, and what its checks said. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -64,7 +63,10 @@ export async function runSuite({ url, dir, what, signal, onScenario }: SuiteOpti
   };
   createInterface({ input: child.stdout }).on('line', read);
   createInterface({ input: child.stderr }).on('line', read);
-  const [exitCode] = (await once(child, 'close')) as [number | null];
+  // An abort is told by an error as well, but the process is gone only when it is closed.
+  child.on('error', () => {});
+  const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  signal.throwIfAborted();
   return { exitCode, scenarios: await readResults(dir), tail: tail.join('\n') };
 }
 
