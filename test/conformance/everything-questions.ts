@@ -25,7 +25,7 @@ const askConfirmation = () =>
     requestedSchema: { type: 'object', properties: { ok: { type: 'boolean' } }, required: ['ok'] },
   });
 
-const DEFAULTS: ElicitRequestFormParams['requestedSchema'] = {
+const DEFAULTS: Form = {
   type: 'object',
   properties: {
     name: { type: 'string', default: 'John Doe' },
@@ -40,7 +40,7 @@ const options = ['option1', 'option2', 'option3'];
 const titled = (kind: string) =>
   ['First', 'Second', 'Third'].map((nth, index) => ({ const: `value${index + 1}`, title: `${nth} ${kind}` }));
 
-const ENUMS: ElicitRequestFormParams['requestedSchema'] = {
+const ENUMS: Form = {
   type: 'object',
   properties: {
     untitledSingle: { type: 'string', enum: options },
@@ -51,14 +51,17 @@ const ENUMS: ElicitRequestFormParams['requestedSchema'] = {
   },
 };
 
-/** Questions in the legacy era: requests of the server on the stream of the call. */
+/**
+ * Questions in the legacy era: requests of the server on the stream of the call. The SDK's `elicitInput` and `requestSampling`
+ * would take the stream of GET, which may open only after the call: then the question is lost.
+ */
 const pushing: readonly EverythingTool[] = [
   {
     name: 'test_sampling',
     description: 'Has the client ask its model.',
     inputSchema: stringsSchema('prompt'),
     call: async ({ prompt }, ctx) => {
-      const { content } = await ctx.mcpReq.requestSampling(sampling(prompt));
+      const { content } = await ctx.mcpReq.send({ method: 'sampling/createMessage', params: sampling(prompt) });
       const said = Array.isArray(content) ? content[0] : content;
       return textResult(`LLM response: ${said?.type === 'text' ? said.text : JSON.stringify(said)}`);
     },
@@ -68,7 +71,7 @@ const pushing: readonly EverythingTool[] = [
     description: 'Has the client ask its user.',
     inputSchema: stringsSchema('message'),
     call: async ({ message }, ctx) => {
-      const answer = await ctx.mcpReq.elicitInput({ message, requestedSchema: stringsSchema('username', 'email') });
+      const answer = await elicit(ctx, message, stringsSchema('username', 'email'));
       return textResult(`User response: action=${answer.action}, content=${JSON.stringify(answer.content)}`);
     },
   },
@@ -84,8 +87,14 @@ const pushing: readonly EverythingTool[] = [
   },
 ];
 
-async function completeForm(ctx: ServerContext, message: string, requestedSchema: ElicitRequestFormParams['requestedSchema']) {
-  const { action, content } = await ctx.mcpReq.elicitInput({ message, requestedSchema });
+type Form = ElicitRequestFormParams['requestedSchema'];
+
+function elicit(ctx: ServerContext, message: string, requestedSchema: Form) {
+  return ctx.mcpReq.send({ method: 'elicitation/create', params: { message, requestedSchema } });
+}
+
+async function completeForm(ctx: ServerContext, message: string, requestedSchema: Form) {
+  const { action, content } = await elicit(ctx, message, requestedSchema);
   return textResult(`Elicitation completed: action=${action}, content=${JSON.stringify(content)}`);
 }
 
