@@ -21,7 +21,8 @@ import { type Listening, listenOnLoopback } from '../../examples/reference/liste
 import { createEventStore } from './event-store.ts';
 import { addPrompts, addResources } from './everything-content.ts';
 import { askingTools } from './everything-questions.ts';
-import { addTaskMethods, createTaskStore, TASKS_EXTENSION, taskTools } from './everything-tasks.ts';
+import { taskTools } from './everything-task-tools.ts';
+import { addTaskMethods, createTaskStore, TASKS_EXTENSION } from './everything-tasks.ts';
 import { type Answer, textResult, type World } from './everything-tool.ts';
 import { extraTool, plainTools } from './everything-tools.ts';
 

@@ -1,24 +1,20 @@
 /**
- * The Tasks extension of the everything-server (SEP-2663), by hand because the SDK has none: tools whose call may become a
- * task, where these are kept, and the three methods that look at them, feed them and end them.
+ * The Tasks extension of the everything-server (SEP-2663), by hand because the SDK has none: where tasks are kept, and the
+ * three methods that look at them, feed them and end them.
  */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  acceptedContent,
   type CallToolResult,
-  INTERNAL_ERROR,
   INVALID_PARAMS,
   type InputRequests,
   type InputResponses,
-  inputRequired,
   MissingRequiredClientCapabilityError,
   ProtocolError,
   type Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import { clientCapabilities, type EverythingTool, stringsSchema, textResult, type World } from './everything-tool.ts';
+import { clientCapabilities, textResult, type World } from './everything-tool.ts';
 
 export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 
@@ -32,7 +28,7 @@ interface TaskRun {
   readonly ask: (inputRequests: InputRequests) => Promise<InputResponses>;
 }
 
-type Job = (run: TaskRun) => Promise<CallToolResult>;
+export type Job = (run: TaskRun) => Promise<CallToolResult>;
 
 interface Task {
   readonly taskId: string;
@@ -157,100 +153,11 @@ export function addTaskMethods(server: Server, { tasks }: World): void {
   });
 }
 
-export const taskTools: readonly EverythingTool[] = [
-  {
-    name: 'slow_compute',
-    description: 'Takes as long as it is told: as a task where the client knows tasks.',
-    inputSchema: {
-      type: 'object',
-      properties: { seconds: { type: 'number' }, label: { type: 'string' } },
-      required: ['seconds'],
-    },
-    call: ({ seconds, label = 'no label' }, ctx, { tasks }) => {
-      const job: Job = async ({ signal }) => {
-        await sleep(seconds * 1000, undefined, { signal });
-        return textResult(`Computed for ${seconds} s (${label})`);
-      };
-      return knowsTasks(ctx) ? tasks.start(job) : job({ signal: ctx.mcpReq.signal, ask: cannotAsk });
-    },
-  },
-  {
-    name: 'failing_job',
-    description: 'Always a task, and always one whose tool fails.',
-    call: (_, ctx, { tasks }) => {
-      requireTasks(ctx);
-      return tasks.start(async ({ signal }) => {
-        await sleep(300, undefined, { signal });
-        throw new Error('This job always fails');
-      });
-    },
-  },
-  {
-    name: 'protocol_error_job',
-    description: 'Always a task, and always one that ends in an error of the protocol.',
-    call: (_, ctx, { tasks }) => {
-      requireTasks(ctx);
-      return tasks.start(async () => {
-        throw new ProtocolError(INTERNAL_ERROR, 'This job never gets to its tool');
-      });
-    },
-  },
-  {
-    name: 'confirm_delete',
-    description: 'A task that waits for a confirmation.',
-    inputSchema: stringsSchema('filename'),
-    call: ({ filename }, ctx, { tasks }) => {
-      requireTasks(ctx);
-      return tasks.start(async ({ ask }) => {
-        const answers = await ask({ confirm: elicit(`Delete ${filename}?`, 'boolean', 'confirm') });
-        const confirmed = acceptedContent<{ confirm?: boolean }>(answers, 'confirm')?.confirm === true;
-        return textResult(`${filename} is ${confirmed ? 'deleted' : 'kept'}`);
-      });
-    },
-  },
-  {
-    name: 'multi_input',
-    description: 'A task that waits for two answers at once.',
-    call: (_, ctx, { tasks }) => {
-      requireTasks(ctx);
-      return tasks.start(async ({ ask }) => {
-        const answers = await ask({
-          first: elicit('First name?', 'string', 'name'),
-          second: elicit('Second?', 'string', 'name'),
-        });
-        return textResult(`Received ${Object.keys(answers).sort().join(' and ')}`);
-      });
-    },
-  },
-  {
-    name: 'test_tool_with_task',
-    description: 'Asks first, and becomes a task with the answer.',
-    call: (_, ctx, { tasks }) => {
-      requireTasks(ctx);
-      const answer = acceptedContent<{ name?: string }>(ctx.mcpReq.inputResponses, 'user_name');
-      if (answer === undefined) return inputRequired({ inputRequests: { user_name: elicit('Your name?', 'string', 'name') } });
-      return tasks.start(async () => textResult(`Hello, ${answer.name}!`));
-    },
-  },
-];
-
-function elicit(message: string, type: 'string' | 'boolean', member: string) {
-  const shape = type === 'string' ? { type } : { type };
-  return inputRequired.elicit({
-    message,
-    requestedSchema: { type: 'object', properties: { [member]: shape }, required: [member] },
-  });
-}
-
-function knowsTasks(ctx: ServerContext): boolean {
+export function knowsTasks(ctx: ServerContext): boolean {
   return clientCapabilities(ctx).extensions?.[TASKS_EXTENSION] !== undefined;
 }
 
-function requireTasks(ctx: ServerContext): void {
+export function requireTasks(ctx: ServerContext): void {
   if (knowsTasks(ctx)) return;
   throw new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } });
-}
-
-function cannotAsk(): never {
-  throw new Error('Only a task can ask');
 }
