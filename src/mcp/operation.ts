@@ -85,10 +85,11 @@ function readPost(http: HttpFacts, limits: JsonLimits): Result<Operation> {
 }
 
 function readMessage(http: HttpFacts, message: Message): Result<Operation> {
-  const header = headerRevision(http);
-  if (!header.ok) return header;
-  if (message.kind === 'response') return readResponse(http, header.value);
-  const revision = claimedRevision(message, header.value);
+  if (message.kind === 'response') {
+    const header = headerRevision(http);
+    return header.ok ? readResponse(http, header.value) : header;
+  }
+  const revision = claimedRevision(message, http);
   if (!revision.ok) return revision;
   const era = eraOf(revision.value);
 
@@ -139,19 +140,27 @@ function readResponse(http: HttpFacts, revision: Revision | undefined): Result<O
 }
 
 /** The era ladder: what the body claims in `_meta` comes first, the header confirms it. */
-function claimedRevision(message: Call, header: Revision | undefined): Result<Revision> {
+function claimedRevision(message: Call, http: HttpFacts): Result<Revision> {
   const meta = message.params._meta;
-  if (meta === undefined) return assumedRevision(message, header);
+  if (meta === undefined) return assumedRevision(message, headerRevision(http));
   if (!isObject(meta) || hasLookAlike(meta, META)) return deny({ reason: 'params_invalid' });
   const claim = meta[VERSION_KEY];
-  if (claim === undefined) return assumedRevision(message, header);
-  if (claim !== MODERN) return unsupportedVersion(claim);
+  if (claim === undefined) return assumedRevision(message, headerRevision(http));
+  const header = singleHeader(http.headers, 'mcp-protocol-version');
+  if (header === null) return deny({ reason: 'header_invalid' });
+  // Two words that differ are a mismatch, whether or not we know either.
+  const differs = header !== undefined && typeof claim === 'string' && header !== claim;
+  if (differs) return deny({ reason: 'header_mismatch', read: { era: 'modern' } });
+  // An envelope cannot choose a revision that has none: what server/discover offers is what counts here.
+  if (claim !== MODERN) return unsupportedVersion(claim, [MODERN]);
   if (header !== MODERN) return deny({ reason: 'header_mismatch', read: { era: 'modern' } });
   return isObject(meta[CAPABILITIES_KEY]) ? ok(MODERN) : deny({ reason: 'envelope_missing', read: { era: 'modern' } });
 }
 
 /** Of a body that claims nothing: legacy. Under a modern header it lacks its envelope, and `initialize` is a contradiction. */
-function assumedRevision({ method, params }: Call, header: Revision | undefined): Result<Revision> {
+function assumedRevision({ method, params }: Call, read: Result<Revision | undefined>): Result<Revision> {
+  if (!read.ok) return read;
+  const header = read.value;
   const isHandshake = method === 'initialize';
   if (header === MODERN) return deny({ reason: isHandshake ? 'header_mismatch' : 'envelope_missing', read: { era: 'modern' } });
   if (!isHandshake) return ok(header ?? ASSUMED_LEGACY);
@@ -163,12 +172,12 @@ function headerRevision(http: HttpFacts): Result<Revision | undefined> {
   const value = singleHeader(http.headers, 'mcp-protocol-version');
   if (value === null) return deny({ reason: 'header_invalid' });
   if (value === undefined || isRevision(value)) return ok(value);
-  return unsupportedVersion(value);
+  return unsupportedVersion(value, REVISIONS.toReversed());
 }
 
-function unsupportedVersion(requested: unknown): Result<never> {
+function unsupportedVersion(requested: unknown, supported: readonly Revision[]): Result<never> {
   const shown = typeof requested === 'string' ? requested.slice(0, 32) : null;
-  return deny({ reason: 'protocol_version_unsupported', data: { supported: [...REVISIONS].reverse(), requested: shown } });
+  return deny({ reason: 'protocol_version_unsupported', data: { supported, requested: shown } });
 }
 
 /** Mcp-Method and Mcp-Name (SEP-2243): required in the modern era, and where a legacy client sends them they must be true. */

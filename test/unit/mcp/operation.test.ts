@@ -132,15 +132,29 @@ suite('the era ladder, modern', () => {
       refused(post(body(ENVELOPE), { ...headers, 'mcp-protocol-version': version }), 'header_mismatch');
   });
 
-  test('a claim that is no modern version, and a header that is no version', () => {
-    for (const claim of ['2025-11-25', '2026-07-29', '2099-01-01', '', null, 20260728, ['2026-07-28']]) {
-      const { data } = refused(post(body({ ...ENVELOPE, [VERSION_KEY]: claim }), headers), 'protocol_version_unsupported');
-      assert.deepEqual(data, { supported: [...REVISIONS].reverse(), requested: typeof claim === 'string' ? claim : null });
-    }
+  test('a claim that is no modern version: only revisions that have an envelope are offered', () => {
+    const claimed = (claim: unknown, header: string | undefined) =>
+      post(body({ ...ENVELOPE, [VERSION_KEY]: claim }), { ...headers, 'mcp-protocol-version': header });
+    for (const claim of ['2025-11-25', '2026-07-29', 'v999.0.0', '2099-01-01'])
+      for (const header of [claim, undefined])
+        assert.deepEqual(refused(claimed(claim, header), 'protocol_version_unsupported').data, {
+          supported: ['2026-07-28'],
+          requested: claim,
+        });
+    for (const claim of [null, 20260728, ['2026-07-28']])
+      assert.equal(refused(claimed(claim, '2026-07-28'), 'protocol_version_unsupported').data?.requested, null);
+  });
+
+  test('a claim and a header that differ are a mismatch, whatever they say', () => {
+    for (const claim of ['2025-11-25', '2026-07-29', 'v999.0.0', ''])
+      refused(post(body({ ...ENVELOPE, [VERSION_KEY]: claim }), headers), 'header_mismatch');
     for (const version of ['2024-10-07', '2026-7-28', '2026-07-28, 2025-11-25', 'latest', ''])
-      refused(post(body(ENVELOPE), { ...headers, 'mcp-protocol-version': version }), 'protocol_version_unsupported');
+      refused(post(body(ENVELOPE), { ...headers, 'mcp-protocol-version': version }), 'header_mismatch');
+  });
+
+  test('a header that is no version, over a body that claims none', () => {
     const { data } = refused(post(call, { 'mcp-protocol-version': 'x'.repeat(1000) }), 'protocol_version_unsupported');
-    assert.equal(data?.requested, 'x'.repeat(32));
+    assert.deepEqual(data, { supported: REVISIONS.toReversed(), requested: 'x'.repeat(32) });
   });
 
   test('metadata of another shape, or with a look-alike of what we read', () => {
