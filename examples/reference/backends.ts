@@ -38,7 +38,8 @@ export function referenceBackends(origins: readonly string[]): Backend[] {
   const backend = (name: string, tools: readonly { readonly name: string }[]): Backend => ({
     name,
     audience: `https://${name}.internal/mcp`,
-    frontDoors: origins.map((origin) => new URL(`/${name}/mcp`, origin).href),
+    // Its own, and the one that it shares with the others.
+    frontDoors: origins.flatMap((origin) => [`/${name}/mcp`, '/mcp'].map((path) => new URL(path, origin).href)),
     tools: tools.map((tool) => tool.name),
   });
   return [backend('enterprise-ledger', enterpriseLedgerTools), backend('employee-directory', employeeDirectoryTools)];

@@ -94,6 +94,7 @@ export async function startDeployment(options: DeploymentOptions) {
       mintIssuer,
       mintKeyFile,
       wellKnownListen: `127.0.0.1:${mintPort}`,
+      urls: backendUrls,
       adjust: (config) => options.adjustSidecar?.(config, backendUrls),
     };
     const sidecar: Sidecar = await startSidecar(sidecarOptions);
@@ -116,6 +117,7 @@ export async function startDeployment(options: DeploymentOptions) {
     return {
       dir,
       origin,
+      frontDoorUrl: `${origin}/mcp`,
       ledgerUrl: `${origin}/enterprise-ledger/mcp`,
       directoryUrl: `${origin}/employee-directory/mcp`,
       authorizationServer,

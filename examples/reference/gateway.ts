@@ -2,6 +2,7 @@
  * The two processes at the edge, with the files that a reader can read: Envoy on envoy/envoy.yaml and mcp-ext-authz on
  * examples/reference/mcp-ext-authz.yaml. Only addresses, file names and key material are put in for the machine at hand.
  */
+import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +25,8 @@ export type SidecarOptions = {
   readonly mintKeyFile: string;
   /** Address of the listener with our own JWKS. */
   readonly wellKnownListen: string;
+  /** Where the sidecar itself reaches each backend; without it there is neither catalog nor front door. */
+  readonly urls?: Readonly<Record<string, string>>;
   /** Last changes to the configuration, for tests. */
   readonly adjust?: (config: Tree) => void;
 };
@@ -40,7 +43,12 @@ export async function writeSidecarConfig(options: SidecarOptions): Promise<{ con
   config.admin.listen = '127.0.0.1:0';
   config.wellKnown.listen = options.wellKnownListen;
   config.issuers[0].issuer = issuer;
-  for (const resource of config.resources) resource.publicUrls = origins.map((origin) => origin + resource.path);
+  for (const resource of [...config.resources, config.frontDoor])
+    resource.publicUrls = origins.map((origin) => origin + resource.path);
+  config.processing.keys = [{ file: await processingKey(dir) }];
+  config.frontDoor.listen = frontDoorAt(dir);
+  for (const resource of config.resources) resource.url = options.urls?.[resource.name];
+  if (options.urls === undefined) delete config.frontDoor;
   config.policy.bundleFile = join(root, 'policies/bundle.tar.gz');
   config.delegation.mode = options.delegation;
   config.delegation.exchange.issuer = issuer;
@@ -51,6 +59,19 @@ export async function writeSidecarConfig(options: SidecarOptions): Promise<{ con
   const configFile = join(dir, 'mcp-ext-authz.yaml');
   await writeFile(configFile, stringify(config));
   return { configFile, decisionLogFile };
+}
+
+/** One for all that run in this folder: replicas share it. */
+async function processingKey(dir: string): Promise<string> {
+  const file = join(dir, 'processing-key');
+  await writeFile(file, randomBytes(32).toString('base64url'), { mode: 0o600, flag: 'wx' }).catch((cause: { code?: string }) => {
+    if (cause.code !== 'EEXIST') throw cause;
+  });
+  return file;
+}
+
+function frontDoorAt(dir: string): string {
+  return `unix://${join(dir, 'front-door.sock')}`;
 }
 
 export async function startSidecar(options: SidecarOptions, onLine?: (line: string) => void): Promise<Sidecar> {
@@ -75,6 +96,8 @@ export type EnvoyOptions = {
   readonly port: number;
   /** Where the sidecar answers: `host:port` or `unix:///path`. */
   readonly authz: string;
+  /** Where its front door is, if not in the same folder. */
+  readonly frontDoor?: string;
   /** Port of each backend, by cluster name. */
   readonly backends: Readonly<Record<string, number>>;
   readonly certFile: string;
@@ -103,8 +126,11 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
   chain.filters[0].typed_config.access_log[0].typed_config.path = accessLogFile;
   for (const cluster of config.static_resources.clusters) {
     const [{ endpoint }] = cluster.load_assignment.endpoints[0].lb_endpoints;
-    endpoint.address =
-      cluster.name === 'mcp_ext_authz' ? authzAddress(options.authz) : loopback(options.backends[cluster.name] as number);
+    const own =
+      cluster.name === 'front_door'
+        ? (options.frontDoor ?? frontDoorAt(dir))
+        : cluster.name.startsWith('mcp_ext_') && options.authz;
+    endpoint.address = own ? addressOf(own) : loopback(options.backends[cluster.name] as number);
   }
   options.adjust?.(config);
   const configFile = join(dir, 'envoy.yaml');
@@ -118,7 +144,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
   return { ...running, port: options.port, adminSocket, accessLogFile };
 }
 
-function authzAddress(target: string): Tree {
+function addressOf(target: string): Tree {
   if (target.startsWith('unix://')) return { pipe: { path: target.slice('unix://'.length) } };
   return loopback(Number(target.split(':').at(-1)));
 }

@@ -29,7 +29,7 @@ export const processing = z
 export const frontDoor = z
   .strictObject({
     name: name.default('front-door').describe('Its name in logs; in policy and metrics stands the backend.'),
-    listen: listen.default('127.0.0.1:9193').describe('Where Envoy sends what no backend can answer alone. For Envoy only.'),
+    listen: listen.default('127.0.0.1:9194').describe('Where Envoy sends what no backend can answer alone. For Envoy only.'),
     ...entrance,
     path: entrance.path.default('/mcp'),
     backends: z
