@@ -16,6 +16,8 @@ export interface Member {
 
 export interface Visit {
   readonly decisionId: string;
+  /** The front door itself. */
+  readonly resource: Resource;
   readonly http: HttpFacts;
   /** As the client sent it: names with their prefix, arguments included. */
   readonly operation: Operation;
@@ -56,6 +58,8 @@ export interface FrontDoorPorts {
   readonly sealSession: (session: Session) => string;
   /** Told of a backend that could not be reached or answered nonsense, for log and metrics. */
   readonly onUnreachable: (visit: Visit, member: Member, cause: unknown) => void;
+  /** Told of something of `member` that is left out of a list since `kept`, before it in the order, has it under that name. */
+  readonly onClash?: (visit: Visit, member: Member, kept: Member, name: string) => void;
   /** Calls back whenever a backend's lists changed; returns how to stop. */
   readonly onListChanged: (listener: (backend: string, list: 'tools' | 'prompts' | 'resources') => void) => () => void;
   /** Most bytes read of one answer of a backend that is not passed on as it comes. */

@@ -1,0 +1,97 @@
+/**
+ * Where the members of an object and the elements of an array stand in a JSON text, so that parts of an answer go on as they
+ * were written: numbers that a double does not hold, escapes, order. Only for text that JSON.parse has accepted.
+ */
+
+/** `[start, end)` in UTF-16 units. */
+export type Span = readonly [start: number, end: number];
+
+const BACKSLASH = 0x5c;
+
+/** Spans of the values of the object at `at`, by key. Null: a key twice, which parsers read differently. */
+export function readMembers(text: string, at: number): ReadonlyMap<string, Span> | null {
+  const members = new Map<string, Span>();
+  let next = skipSpace(text, at + 1);
+  while (text[next] !== '}') {
+    const keyEnd = endOfString(text, next);
+    const key = JSON.parse(text.slice(next, keyEnd)) as string;
+    const start = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    const end = endOfValue(text, start);
+    if (members.has(key)) return null;
+    members.set(key, [start, end]);
+    next = skipSeparator(text, end);
+  }
+  return members;
+}
+
+/** Spans of the elements of the array at `at`. */
+export function readElements(text: string, at: number): readonly Span[] {
+  const elements: Span[] = [];
+  let next = skipSpace(text, at + 1);
+  while (text[next] !== ']') {
+    const end = endOfValue(text, next);
+    elements.push([next, end]);
+    next = skipSeparator(text, end);
+  }
+  return elements;
+}
+
+export function skipSpace(text: string, at: number): number {
+  let next = at;
+  while (isSpace(text.charCodeAt(next))) next++;
+  return next;
+}
+
+/** Past a comma to what follows it, or to the closing bracket. */
+function skipSeparator(text: string, at: number): number {
+  const next = skipSpace(text, at);
+  return text[next] === ',' ? skipSpace(text, next + 1) : next;
+}
+
+function endOfValue(text: string, at: number): number {
+  let depth = 0;
+  for (let next = at; next < text.length; ) {
+    switch (text[next]) {
+      case '"':
+        next = endOfString(text, next);
+        break;
+      case '{':
+      case '[':
+        depth++;
+        next++;
+        break;
+      case '}':
+      case ']':
+        depth--;
+        next++;
+        break;
+      default:
+        next = depth === 0 ? endOfLiteral(text, next) : next + 1;
+    }
+    if (depth === 0) return next;
+  }
+  return text.length;
+}
+
+function endOfLiteral(text: string, at: number): number {
+  let next = at;
+  while (next < text.length && !/[,\]}\s]/.test(text.charAt(next))) next++;
+  return next;
+}
+
+function endOfString(text: string, at: number): number {
+  let next = text.indexOf('"', at + 1);
+  while (next > 0 && isEscaped(text, next)) next = text.indexOf('"', next + 1);
+  return next + 1;
+}
+
+/** Whether an odd number of backslashes stands before. */
+function isEscaped(text: string, at: number): boolean {
+  let before = at - 1;
+  while (text.charCodeAt(before) === BACKSLASH) before--;
+  return (at - before) % 2 === 0;
+}
+
+function isSpace(unit: number): boolean {
+  return unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09;
+}
