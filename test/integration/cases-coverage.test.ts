@@ -22,6 +22,8 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   internal_error: 'unit tests: needs a bug',
   introspection_unavailable: 'introspection.test.ts',
   token_inactive: 'introspection.test.ts',
+  backend_unavailable: 'front-door/bridge.test.ts',
+  bridge_limited: 'front-door/bridge.test.ts',
 };
 
 /** Classes of the threat model that no single request shows. */
