@@ -315,6 +315,12 @@ export const REASONS = {
   ),
   mint_failed: broken('No delegation token could be made.', 'Look at the signing key.'),
 
+  list_invalid: broken(
+    'The server answered with a list that cannot be read.',
+    'The log says what is wrong with it. A list whose names cannot be told apart is shown to nobody.',
+    502,
+  ),
+
   request_invalid: broken(
     'The gateway asked in a way that cannot be answered.',
     'Envoy needs with_request_body.pack_as_bytes and encode_raw_headers; see envoy/.',

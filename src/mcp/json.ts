@@ -19,6 +19,8 @@ export interface JsonLimits {
   readonly maxDepth: number;
   /** Members of one object; without a limit where who wrote the document is trusted. */
   readonly maxMembers?: number;
+  /** Numbers that a double does not hold pass: where they are only handed on as they were written. */
+  readonly takesAnyNumber?: boolean;
 }
 
 export interface JsonDocument {
@@ -34,7 +36,15 @@ export function readJson(bytes: Uint8Array, limits: JsonLimits, echoed: string |
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const ascii = isAscii(buffer);
   if (!ascii && !isUtf8(buffer)) return deny({ reason: 'json_invalid' });
-  const text = buffer.toString(ascii ? 'latin1' : 'utf8');
+  return readJsonText(buffer.toString(ascii ? 'latin1' : 'utf8'), limits, echoed);
+}
+
+/** The same of text that was decoded strictly. Its size is the caller's to bound. */
+export function readJsonText(
+  text: string,
+  limits: Omit<JsonLimits, 'maxBytes'>,
+  echoed: string | null = null,
+): Result<JsonDocument> {
   const scanned = scan(text, limits.maxDepth, echoed);
   if (typeof scanned === 'string') return deny({ reason: scanned });
   let value: unknown;
@@ -47,7 +57,8 @@ export function readJson(bytes: Uint8Array, limits: JsonLimits, echoed: string |
   const members = countMembers(value, limits.maxMembers ?? Number.POSITIVE_INFINITY);
   if (typeof members === 'string') return deny({ reason: members });
   if (members !== scanned.colons) return deny({ reason: 'json_duplicate_key' });
-  return scanned.isImprecise ? deny({ reason: 'json_number_imprecise' }) : ok({ value, text, members: scanned.members });
+  const isRefused = scanned.isImprecise && limits.takesAnyNumber !== true;
+  return isRefused ? deny({ reason: 'json_number_imprecise' }) : ok({ value, text, members: scanned.members });
 }
 
 /** Members of all objects in it, or what is wrong with one of them. */

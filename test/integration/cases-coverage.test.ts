@@ -20,6 +20,7 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   deadline_exceeded: 'envoy-configuration.test.ts',
   mint_failed: 'unit tests: needs a key that cannot sign',
   internal_error: 'unit tests: needs a bug',
+  list_invalid: 'unit tests: needs a server that answers nonsense',
   introspection_unavailable: 'introspection.test.ts',
   token_inactive: 'introspection.test.ts',
   backend_unavailable: 'front-door/bridge.test.ts',

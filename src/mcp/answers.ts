@@ -1,0 +1,156 @@
+/**
+ * A backend's answer on its way to the client: one JSON body, or server-sent events as they come. Lists show what the caller
+ * may use, ids carry the mark of their backend, task ids are sealed. A message that needs none of it goes on byte for byte.
+ *
+ * In place of a list that cannot be shown goes one JSON-RPC error, and nothing more after it. Anything else that a rule
+ * needs to read and nobody can is thrown as AnswerUnreadable: it never passes unread.
+ */
+import type { Reason } from '../reasons.ts';
+import type { Result } from '../result.ts';
+import { AnswerUnreadable, createEventRewriter, type EventChange, type ServerSentEvent, writeEvent } from './events.ts';
+import { type JsonDocument, readJson, readJsonText } from './json.ts';
+import { type ListRules, type ListWatch, watchLists } from './list-answer.ts';
+import { ANSWER_LIMITS } from './lists.ts';
+import { markIds, writeMark } from './marks.ts';
+import { isObject } from './message.ts';
+import { splice } from './spans.ts';
+import { replaceTaskIds } from './task-ids.ts';
+
+export interface AnswerRules {
+  /** As the header has it; null: none. */
+  readonly contentType: string | null;
+  /** Of a JSON body, or of one event. */
+  readonly maxBytes: number;
+  readonly list: ListRules | null;
+  /** The backend's name, before the ids of its requests and events. */
+  readonly marks: string | null;
+  readonly sealTask: ((taskId: string) => string) | null;
+}
+
+export interface AnswerRewriter {
+  /** What goes on in place of a piece. */
+  readonly push: (piece: Uint8Array, isLast: boolean) => Buffer;
+}
+
+export type AnswerKind = 'json' | 'events' | 'other';
+
+type Change = 'keep' | 'drop' | { readonly text: string };
+
+interface Answer {
+  readonly rules: AnswerRules;
+  readonly list: ListWatch | null;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** What a media type means to an MCP client. */
+export function kindOfAnswer(contentType: string | null): AnswerKind {
+  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type === 'application/json') return 'json';
+  return type === 'text/event-stream' ? 'events' : 'other';
+}
+
+/** What is neither JSON nor events is no message and passes; where a list was asked for, its error goes out as JSON. */
+export function createAnswerRewriter(rules: AnswerRules): AnswerRewriter {
+  if (rules.list === null && rules.marks === null && rules.sealTask === null) return { push: toBuffer };
+  const answer: Answer = { rules, list: rules.list === null ? null : watchLists(rules.list) };
+  const kind = kindOfAnswer(rules.contentType);
+  if (kind === 'events') return { push: rewriteEvents(answer) };
+  if (kind === 'json') return { push: rewriteBody(answer) };
+  const { list } = answer;
+  if (!list?.isAsked) return { push: toBuffer };
+  return {
+    push: () => {
+      list.refuse('neither JSON nor events');
+      return Buffer.from(list.takeRefusal() ?? '');
+    },
+  };
+}
+
+function toBuffer(piece: Uint8Array): Buffer {
+  return Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+}
+
+function rewriteBody(answer: Answer): AnswerRewriter['push'] {
+  const { maxBytes } = answer.rules;
+  const pieces: Buffer[] = [];
+  let size = 0;
+  return (piece, isLast) => {
+    size += piece.byteLength;
+    if (size <= maxBytes) pieces.push(Buffer.from(piece));
+    else {
+      pieces.length = 0;
+      guard(answer, () => fail('body_too_large'));
+    }
+    const made = isLast && size <= maxBytes ? changeBody(answer, Buffer.concat(pieces)) : NOTHING;
+    const refusal = answer.list?.takeRefusal() ?? null;
+    return refusal === null ? made : Buffer.from(refusal);
+  };
+}
+
+function changeBody(answer: Answer, body: Buffer): Buffer {
+  const limits = { ...ANSWER_LIMITS, maxBytes: answer.rules.maxBytes };
+  const change = body.length === 0 ? 'keep' : guard(answer, () => changeMessage(answer, readJson(body, limits)));
+  if (answer.list?.state() === 'open') answer.list.refuse('not the answer');
+  if (change === 'keep') return body;
+  return change === 'drop' ? NOTHING : Buffer.from(change.text);
+}
+
+function rewriteEvents(answer: Answer): AnswerRewriter['push'] {
+  const { list, rules } = answer;
+  const rewrite = (event: ServerSentEvent) => changeEvent(answer, event);
+  const events = createEventRewriter({ maxEventBytes: rules.maxBytes, rewrite });
+  return (piece, isLast) => {
+    const { bytes, fault } = events.push(piece);
+    if (fault !== null) guard(answer, () => fail(fault.fault));
+    if (isLast && list?.state() === 'open') list.refuse('ended without the answer');
+    const refusal = list?.takeRefusal() ?? null;
+    return refusal === null ? bytes : Buffer.concat([bytes, Buffer.from(writeEvent(refusal))]);
+  };
+}
+
+function changeEvent(answer: Answer, event: ServerSentEvent): EventChange {
+  const { list, rules } = answer;
+  if (list?.state() === 'refused') return 'drop';
+  const { data, id } = event;
+  const isRead = data !== null && holdsMessage(event, list);
+  const change = isRead ? guard(answer, () => changeMessage(answer, readJsonText(data, ANSWER_LIMITS))) : 'keep';
+  if (change === 'drop') return 'drop';
+  // An empty id takes back the one before.
+  const marked = rules.marks === null || id === null || id === '' ? null : { id: writeMark(rules.marks, id) };
+  return change === 'keep' ? (marked ?? 'keep') : { data: change.text, ...marked };
+}
+
+/** Messages come as events of one type; where a list was asked for, it may not hide in another either. */
+function holdsMessage({ type, data }: ServerSentEvent, list: ListWatch | null): boolean {
+  return data !== '' && (type === null || type === '' || type === 'message' || list?.isAsked === true);
+}
+
+function fail(fault: Reason): never {
+  throw new AnswerUnreadable(fault);
+}
+
+/** What cannot be read ends the list that was asked for; where none was, it is thrown on. */
+function guard({ list }: Answer, work: () => Change): Change {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof AnswerUnreadable) || !list?.isAsked) throw error;
+    list.refuse(error.fault);
+    return 'drop';
+  }
+}
+
+function changeMessage({ rules, list }: Answer, read: Result<JsonDocument>): Change {
+  if (!read.ok) return fail(read.denial.reason);
+  const { value, text } = read.value;
+  if (!isObject(value)) return fail(Array.isArray(value) ? 'batch_unsupported' : 'message_invalid');
+  const listed = list?.change(read.value) ?? { edits: [] };
+  if (listed === 'drop' || 'text' in listed) return listed;
+  const edits = [
+    ...listed.edits,
+    ...(rules.marks === null ? [] : markIds(read.value, rules.marks)),
+    ...(rules.sealTask === null ? [] : replaceTaskIds(read.value, rules.sealTask)),
+  ];
+  return edits.length === 0 ? 'keep' : { text: splice(text, edits) };
+}
