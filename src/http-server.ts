@@ -1,5 +1,5 @@
 /** A small HTTP listener for documents of ours: GET and HEAD on exact paths, everything else 404 or 405. */
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { removeStaleSocket, socketPath } from './socket-file.ts';
 
@@ -42,6 +42,19 @@ export async function serveHttp(
       .catch(() => response.destroy());
   });
   server.maxConnections = 256;
+  const url = await listenOn(server, listen);
+  return {
+    url,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Begins to listen; the address as `http://host:port` or `unix:///path`. */
+export async function listenOn(server: Server, listen: string): Promise<string> {
   const path = socketPath(listen);
   await removeStaleSocket(listen);
   await new Promise<void>((resolve, reject) => {
@@ -57,12 +70,5 @@ export async function serveHttp(
   // Errors of single connections, such as no file descriptor left; without a listener they would end the process.
   server.on('error', () => {});
   const { address, port, family } = (server.address() ?? {}) as AddressInfo;
-  return {
-    url: path !== null ? listen : `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return path !== null ? listen : `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }

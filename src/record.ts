@@ -2,7 +2,7 @@
  * What is worth knowing of one Check, flat and without a secret: the same facts for the decision log, for Envoy's dynamic
  * metadata and, in part, for the metrics. Names are OPA's where OPA has one.
  */
-import type { Verdict } from './check.ts';
+import type { Verdict } from './authorize.ts';
 import type { Delegation } from './delegation/delegation.ts';
 import type { Operation } from './mcp/operation.ts';
 import type { Principal } from './token/principal.ts';

@@ -16,7 +16,7 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Response } from '../answer.ts';
-import type { Verdict } from '../check.ts';
+import type { Verdict } from '../authorize.ts';
 import type { ProtoGrpcType } from '../gen/external_auth.ts';
 import type { HttpFacts } from '../http.ts';
 import { reasonRow } from '../reasons.ts';

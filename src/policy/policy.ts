@@ -1,9 +1,9 @@
 /** The policy in force: one bundle's engine under one revision. Both questions of a request go to the same one. */
 import { LRUCache } from 'lru-cache';
-import type { Result } from '../result.ts';
+import { ok, type Result } from '../result.ts';
 import { readBundle } from './bundle.ts';
 import { type Outbound, readInbound, readOutbound, readResultSet } from './decision.ts';
-import { loadEngine } from './engine.ts';
+import { type Engine, loadEngine } from './engine.ts';
 
 export interface PolicyOptions {
   /** The bundle as read: a gzipped tar. */
@@ -26,6 +26,8 @@ export interface Policy {
   readonly revision: string;
   /** @param input the JSON text of a PolicyInput. */
   readonly ask: (input: string) => Questions;
+  /** The inbound question for many inputs that differ in `members` alone: see Engine.takeEach. */
+  readonly askEach: (...asked: Parameters<Engine['takeEach']>) => Result<readonly Result<null>[]>;
 }
 
 /** Rejects with PolicyRefused: what was in force stays in force. */
@@ -48,6 +50,10 @@ export async function loadPolicy(options: PolicyOptions): Promise<Policy> {
           return results.ok ? outbound(results.value) : results;
         },
       };
+    },
+    askEach: (...asked) => {
+      const results = engine.takeEach(...asked);
+      return results.ok ? ok(results.value.map(inbound)) : results;
     },
   };
 }

@@ -4,7 +4,7 @@
  * it is full, and Checks are refused rather than answered unrecorded or kept without bound.
  */
 import type { Writable } from 'node:stream';
-import type { Stage, Verdict } from '../check.ts';
+import type { Stage, Verdict } from '../authorize.ts';
 import { keptText, quote, rfc3339 } from '../json-text.ts';
 import { cut, type DecisionRecord } from '../record.ts';
 import { describeCause } from './redact.ts';

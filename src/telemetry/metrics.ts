@@ -1,6 +1,6 @@
 /** Every metric, declared once. docs/metrics.md is generated from here. Labels are bounded by the configuration. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Stage, Verdict } from '../check.ts';
+import type { Stage, Verdict } from '../authorize.ts';
 import { METHODS } from '../mcp/methods.ts';
 import type { DecisionRecord } from '../record.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { generatedFiles, ownMetrics, settings } from '../../scripts/docs.ts';
-import type { Verdict } from '../../src/check.ts';
+import type { Verdict } from '../../src/authorize.ts';
 import { noFacts } from '../../src/http.ts';
 import { METHODS } from '../../src/mcp/methods.ts';
 import { REASONS } from '../../src/reasons.ts';

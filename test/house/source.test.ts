@@ -114,7 +114,7 @@ function levelOf(file: string): number {
     /^(token\/|resource\.ts$)/,
     /^policy\//,
     /^delegation\//,
-    /^(catalog\/|(session|plan|answer|check|record)\.ts$)/,
+    /^(catalog\/|(session|plan|answer|authorize|check|record)\.ts$)/,
     /^(ext-authz|ext-proc|front-door|telemetry)\//,
     /^(config|config-schema|ports|counted|well-known|app|main)\.ts$/,
   ];

@@ -13,7 +13,8 @@ import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, jwtVerify } from 'jos
 import { startAuthorizationServer } from '../../examples/reference/authorization-server.ts';
 import { referenceBackends } from '../../examples/reference/backends.ts';
 import { writeSidecarConfig } from '../../examples/reference/gateway.ts';
-import { check, denied, newFacts, type Verdict } from '../../src/check.ts';
+import { denied, newFacts, type Verdict } from '../../src/authorize.ts';
+import { check } from '../../src/check.ts';
 import { parseConfig } from '../../src/config.ts';
 import { toHttpFacts } from '../../src/ext-authz/request.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { Response } from '../../src/answer.ts';
-import { check, denied, newFacts, type Verdict } from '../../src/check.ts';
+import { denied, newFacts, type Verdict } from '../../src/authorize.ts';
+import { check } from '../../src/check.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { HttpFacts } from '../../src/http.ts';
@@ -26,7 +27,7 @@ import {
   request,
   SUBJECT_TOKEN,
 } from './support/facts.ts';
-import { DECISION_ID, fakeDelegate, fakePolicy, fakePorts, ORIGIN, type PortsSpec, refusing } from './support/ports.ts';
+import { DECISION_ID, fakeDelegate, fakePolicy, fakePorts, noLists, ORIGIN, type PortsSpec, refusing } from './support/ports.ts';
 
 const DEADLINE = NOW_MS + 2000;
 const METADATA_PATH = `/.well-known/oauth-protected-resource${LEDGER_PATH}`;
@@ -284,7 +285,7 @@ suite('nothing is asked of anybody', () => {
     };
     const closed: PortsSpec = {
       verify: never('verify'),
-      policy: { revision: 'r1', ask: never('policy') },
+      policy: { revision: 'r1', ask: never('policy'), askEach: noLists },
       delegate: { exchange: never('exchange'), mint: never('mint') },
     };
     for (const [reason, [http]] of WAYS) {
@@ -306,7 +307,11 @@ suite('nothing is asked of anybody', () => {
       asked = true;
       return ok(outbound);
     };
-    const policy = { revision: 'r1', ask: () => ({ inbound: () => deny({ reason: 'policy_denied' }), outbound: outboundAsked }) };
+    const policy: Policy = {
+      revision: 'r1',
+      ask: () => ({ inbound: () => deny({ reason: 'policy_denied' }), outbound: outboundAsked }),
+      askEach: noLists,
+    };
     assert.equal((await decide(request(), { policy })).reason, 'policy_denied');
     assert.equal(asked, false);
   });
@@ -640,6 +645,7 @@ suite('time', () => {
     let time = NOW_MS;
     const policy: Policy = {
       revision: 'r1',
+      askEach: noLists,
       ask: (input) => {
         time += 1000;
         return fakePolicy().ask(input);
@@ -671,8 +677,8 @@ suite('what breaks', () => {
     };
     const specs: PortsSpec[] = [
       { verify: async () => broken() },
-      { policy: { revision: 'r1', ask: broken } },
-      { policy: { revision: 'r1', ask: () => ({ inbound: broken, outbound: broken }) } },
+      { policy: { revision: 'r1', ask: broken, askEach: noLists } },
+      { policy: { revision: 'r1', ask: () => ({ inbound: broken, outbound: broken }), askEach: noLists } },
       { delegate: { exchange: async () => broken(), mint: null } },
       { delegate: { exchange: broken, mint: null } },
       { newId: broken },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import type { Answer } from '../../../src/check.ts';
+import type { Answer } from '../../../src/authorize.ts';
 import { toCheckResponse } from '../../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../../src/ext-authz/wire.ts';
 import type { HeaderValueOption } from '../../../src/gen/envoy/config/core/v3/HeaderValueOption.ts';

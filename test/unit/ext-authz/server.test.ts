@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js';
-import { denied, newFacts, type Verdict } from '../../../src/check.ts';
+import { denied, newFacts, type Verdict } from '../../../src/authorize.ts';
 import { type CheckServer, type ServerOptions, startServer } from '../../../src/ext-authz/server.ts';
 import type { CheckResponse } from '../../../src/gen/envoy/service/auth/v3/CheckResponse.ts';
 import { type HttpFacts, noFacts } from '../../../src/http.ts';

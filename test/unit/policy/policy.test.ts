@@ -50,6 +50,40 @@ suite('a policy', () => {
     }
   });
 
+  test('answers many questions as it would answer each', async () => {
+    const policy = await load(fixtureBundle('echo'));
+    const answers = [
+      undefined,
+      { allow: true, reason: 'allowed' },
+      { allow: false, reason: 'tool_forbidden' },
+      { allow: false, reason: 'insufficient_scope', required_scopes: ['a'] },
+      { allow: 'odd' },
+    ];
+    // Enough of them to fill the memory that is cleared in between.
+    const asked = Array.from({ length: 3000 }, (_, index) => ({
+      arguments: { inbound: answers[index % answers.length], filling: 'x'.repeat(500), index },
+    }));
+    const together = policy.askEach(
+      JSON.stringify({ mcp: null, principal: { subject: 'alice' } }),
+      ['mcp'],
+      asked.map((mcp) => [JSON.stringify(mcp)]),
+    );
+    const alone = asked.map((mcp) => ask(policy, mcp.arguments).inbound());
+    assert.deepEqual(together, { ok: true, value: alone });
+    assert.ok(new Set(alone.map((answer) => JSON.stringify(answer))).size > 3);
+  });
+
+  test('that fails in the midst of many questions answers none, and goes on afterwards', async () => {
+    const policy = await load(fixtureBundle('echo'));
+    const shared = JSON.stringify({ mcp: null, principal: { subject: 'alice' } });
+    const members = [{}, { trap: true }, {}].map((args) => [JSON.stringify({ arguments: args })]);
+    const answer = policy.askEach(shared, ['mcp'], members);
+    assert.ok(!answer.ok && answer.denial.reason === 'policy_failed');
+    assert.deepEqual(policy.askEach(shared, ['mcp'], [['{"arguments":{}}']]), { ok: true, value: [{ ok: true, value: null }] });
+    const odd = policy.askEach(shared, ['mcp'], [['{']]);
+    assert.ok(!odd.ok && odd.denial.reason === 'policy_failed');
+  });
+
   test('is refused with its bundle', async () => {
     await assert.rejects(load(Buffer.from('junk')), { name: 'PolicyRefused' });
     await assert.rejects(load(fixtureBundle('needy')), { name: 'PolicyRefused' });

@@ -93,6 +93,7 @@ export const ledger: Resource = {
   delegation: 'exchange',
   tools: new Map([['getBalance', { title: 'Get a balance', annotations: { readOnlyHint: true }, known: true }]]),
   documentation: null,
+  url: null,
 };
 
 export const outbound: Outbound = {

@@ -24,7 +24,13 @@ export function fakePolicy(
       inputs.push(JSON.parse(input));
       return { inbound: () => inbound, outbound: () => out };
     },
+    askEach: (_input, _members, each) => ok([...each].map(() => inbound)),
   };
+}
+
+/** For policies that are asked of no list. */
+export function noLists(): never {
+  throw new Error('asked of a list');
 }
 
 export function refusing(denial: Denial): Policy {

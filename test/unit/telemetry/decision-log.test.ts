@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { suite, test } from 'node:test';
-import { check, denied, newFacts, type Verdict } from '../../../src/check.ts';
+import { denied, newFacts, type Verdict } from '../../../src/authorize.ts';
+import { check } from '../../../src/check.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { noFacts } from '../../../src/http.ts';
 import { decisionRecord } from '../../../src/record.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { check, denied, newFacts } from '../../../src/check.ts';
+import { denied, newFacts } from '../../../src/authorize.ts';
+import { check } from '../../../src/check.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { decisionRecord } from '../../../src/record.ts';
 import { createMetrics, createVerdictCounts, type Metrics, recordVerdict } from '../../../src/telemetry/metrics.ts';
