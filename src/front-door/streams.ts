@@ -8,12 +8,17 @@
  */
 import type { Views } from '../catalog/view.ts';
 import { singleHeader } from '../http.ts';
-import { isObject } from '../mcp/message.ts';
+import { readJsonText } from '../mcp/json.ts';
+import { ANSWER_LIMITS } from '../mcp/lists.ts';
+import { markIds, readMark, writeMark } from '../mcp/marks.ts';
+import { isObject, type JsonObject } from '../mcp/message.ts';
+import { splice } from '../mcp/spans.ts';
+import { replaceTaskIds } from '../mcp/task-ids.ts';
 import type { BackendSession } from '../session.ts';
 import type { ServerEvent } from './events.ts';
 import { type Handler, VisitRefused } from './handler.ts';
 import { createListNotices, type ListName, listOfNotice, noticeMethod } from './list-notices.ts';
-import { addMark, markMessage, readMark } from './marks.ts';
+import type { TaskIds } from './listen-filter.ts';
 import { followMember } from './member-stream.ts';
 import { EVENTS_TYPE, errorText, notificationText } from './messages.ts';
 import { beginLife, pause, STREAM_TIMES, type StreamLife, type StreamTimes } from './stream-life.ts';
@@ -35,6 +40,7 @@ interface Passed {
 interface Merge {
   readonly visit: Visit;
   readonly ports: FrontDoorPorts;
+  readonly tasks: TaskIds;
   readonly life: StreamLife;
   /** Names of the backends whose stream is open. */
   readonly open: Set<string>;
@@ -46,7 +52,7 @@ interface Merge {
 
 const SESSION_UNKNOWN = -32001;
 
-export function createStreamHandler(times: StreamTimes = STREAM_TIMES): Handler {
+export function createStreamHandler(tasks: TaskIds, times: StreamTimes = STREAM_TIMES): Handler {
   return async (visit, ports, reply) => {
     const sources = findSources(visit, ports.members);
     if (sources === null) {
@@ -58,6 +64,7 @@ export function createStreamHandler(times: StreamTimes = STREAM_TIMES): Handler 
     const merge: Merge = {
       visit,
       ports,
+      tasks,
       life,
       open: new Set(),
       refusals: new Map(),
@@ -92,7 +99,7 @@ function findSources({ session, http }: Visit, members: readonly Member[]): Sour
     const { name } = member.resource;
     const own = session.backends[name];
     if (own === undefined || own.id === null) return [];
-    return [{ member, name, session: own, lastId: mark?.member === name ? mark.value : null }];
+    return [{ member, name, session: own, lastId: mark?.mark === name ? mark.rest : null }];
   });
   if (sent !== undefined && sent !== '' && !sources.some(({ lastId }) => lastId !== null)) {
     throw new VisitRefused({ reason: 'header_invalid', message: 'Last-Event-ID is of no stream in this session.' });
@@ -100,8 +107,9 @@ function findSources({ session, http }: Visit, members: readonly Member[]): Sour
   return sources;
 }
 
-function memberStream(merge: Merge, { member, name, session, lastId }: Source): Parameters<typeof followMember>[0] {
+function memberStream(merge: Merge, source: Source): Parameters<typeof followMember>[0] {
   const { visit, ports, life, open, refusals, progress } = merge;
+  const { member, name, session, lastId } = source;
   let isAnswered = false;
   return {
     lastId,
@@ -118,7 +126,7 @@ function memberStream(merge: Merge, { member, name, session, lastId }: Source): 
         signal,
       }),
     take: async (event) => {
-      const { text, answers } = markEvent(name, event, ports.views);
+      const { text, answers } = markEvent(merge, member, event);
       isAnswered ||= answers;
       if (text !== null) await life.write(text);
     },
@@ -143,17 +151,25 @@ function memberStream(merge: Merge, { member, name, session, lastId }: Source): 
 }
 
 /** Throws where it carries what is no message. */
-function markEvent(member: string, { data, id, retry }: ServerEvent, views: Views): Passed {
-  const marked = data === '' ? null : markMessage(member, data);
-  if (data !== '' && marked === null) throw new Error('an event carries what is no JSON-RPC message');
+function markEvent({ visit, ports, tasks }: Merge, member: Member, { data, id, retry }: ServerEvent): Passed {
+  const { name } = member.resource;
+  const marked = data === '' ? null : markMessage(data, name, (taskId) => tasks.toClient(visit, member, taskId));
   const list = listOfNotice(marked?.message.method);
-  const text = list !== null && !tellsItself(views, member, list) ? '' : (marked?.text ?? '');
+  const text = list !== null && !tellsItself(ports.views, name, list) ? '' : (marked?.text ?? '');
   const answers = marked !== null && marked.message.method === undefined;
   if (text === '' && id === null) return { text: null, answers };
   const lines = ['event: message'];
-  if (id !== null) lines.push(`id: ${addMark(member, id)}`);
+  if (id !== null) lines.push(`id: ${writeMark(name, id)}`);
   if (retry !== null) lines.push(`retry: ${retry}`);
-  return { text: `${lines.join('\n')}\ndata: ${text}\n\n`, answers };
+  // White space between a message's parts may be a line's end.
+  return { text: `${lines.join('\n')}\ndata: ${text.replaceAll('\n', ' ')}\n\n`, answers };
+}
+
+function markMessage(text: string, mark: string, seal: (taskId: string) => string): { text: string; message: JsonObject } {
+  const read = readJsonText(text, ANSWER_LIMITS);
+  if (!read.ok || !isObject(read.value.value)) throw new Error('an event carries what is no JSON-RPC message');
+  const edits = [...markIds(read.value, mark), ...replaceTaskIds(read.value, seal)];
+  return { text: splice(text, edits), message: read.value.value };
 }
 
 /** Of a backend that the catalog knows nothing of, its own word is all there is. */
