@@ -9,7 +9,7 @@ import type { BackendSession } from '../session.ts';
 import { addEnvelope, mirrorHeaders, removeEnvelope } from './bridge-words.ts';
 import { clientOf } from './client.ts';
 import { type Contact, chooseEra, drop, endSession, heldSession, sessionHeaders, shakeHands } from './conversation.ts';
-import { ACCEPT_BOTH, EVENTS_TYPE, errorText, notificationText, resultText } from './messages.ts';
+import { ACCEPT_BOTH, EVENTS_TYPE, errorText, JSON_TYPE, notificationText, resultText } from './messages.ts';
 
 export interface Leg {
   readonly backend: Era;
@@ -91,7 +91,12 @@ function legacyLeg(contact: Contact, session: BackendSession, body: string, isOu
 
 function modernLeg({ visit, ports, member }: Contact, body: string): Leg {
   const worded = visit.operation.era === 'modern' ? body : addEnvelope(body);
-  const headers = { ...parameterHeaders(visit.http.headers), ...mirrorHeaders(worded), accept: ACCEPT_BOTH };
+  const headers = {
+    ...parameterHeaders(visit.http.headers),
+    ...mirrorHeaders(worded),
+    'content-type': JSON_TYPE,
+    accept: ACCEPT_BOTH,
+  };
   return {
     backend: 'modern',
     send: (signal) => ports.ask(visit, member, { method: 'POST', headers, body: worded, signal }),

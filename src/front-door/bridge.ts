@@ -7,15 +7,13 @@
  * 2026-07-28 wants more input, nor get its log messages, nor cancel but by closing the connection. Only requests that one
  * answer ends are carried: no subscriptions, no tasks.
  */
-import type { Reason } from '../reasons.ts';
-import { REASONS, reasonRow } from '../reasons.ts';
 import { type Leg, openLeg } from './bridge-leg.ts';
 import { passesOn, type Wording, wordAnswer } from './bridge-words.ts';
 import type { Contact } from './conversation.ts';
 import { AnswerInvalid, readEvents } from './events.ts';
 import { parseExact } from './exact-json.ts';
 import { type Handler, type Reply, type ReplyStream, VisitRefused } from './handler.ts';
-import { type Answer, EVENTS_TYPE, errorText, eventText, mediaType, readAnswer, readMessage } from './messages.ts';
+import { type Answer, EVENTS_TYPE, eventText, mediaType, readAnswer, readMessage } from './messages.ts';
 import { pause } from './stream-life.ts';
 import { BackendRefused, type Member, type Visit } from './visit.ts';
 
@@ -46,7 +44,8 @@ const METHOD_NOT_FOUND = -32601;
 export function createBridgeHandler(resolve: Resolve): Handler {
   return async (visit, ports, reply) => {
     const { id, method, era } = visit.operation;
-    if (id === null || !BRIDGED_METHODS.some((known) => known === method)) throw new VisitRefused({ reason: 'method_unknown' });
+    if (id === null || !BRIDGED_METHODS.some((known) => known === method))
+      throw new VisitRefused({ reason: 'method_unknown', read: { era } });
     const { member, body } = resolve(visit);
     const contact: Contact = {
       visit,
@@ -93,21 +92,16 @@ function beginCall(leg: Leg, reply: Reply): { readonly signal: AbortSignal; read
   };
 }
 
-/** Turns what goes wrong into a refusal; once the answer has begun, into its last event. */
+/** What goes wrong is the backend's; but a client that left is not told so. */
 async function guard({ visit, ports, member }: Contact, reply: Reply, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (cause) {
     if (reply.signal.aborted) return;
-    if (cause instanceof VisitRefused) throw cause;
-    if (cause instanceof BackendRefused) throw new VisitRefused({ reason: reasonOf(cause), cause });
+    if (cause instanceof VisitRefused || cause instanceof BackendRefused) throw cause;
     ports.onUnreachable(visit, member, cause);
     throw new VisitRefused({ reason: 'backend_unavailable', cause });
   }
-}
-
-function reasonOf({ reason }: BackendRefused): Reason {
-  return Object.hasOwn(REASONS, reason) ? (reason as Reason) : 'internal_error';
 }
 
 function limited(message: string): VisitRefused {
@@ -124,30 +118,15 @@ async function carry(call: Call): Promise<void> {
     return;
   }
   const stream = reply.stream();
-  try {
-    const answer = await followAnswer(call, response, stream);
-    await stream.write(eventText(word(call, answer)));
-  } catch (cause) {
-    if (!reply.signal.aborted) await stream.write(eventText(lastWord(call, cause))).catch(() => {});
-  } finally {
-    stream.end();
-  }
+  const answer = await followAnswer(call, response, stream);
+  await stream.write(eventText(word(call, answer)));
+  stream.end();
 }
 
 function word({ id, method, wording }: Call, answer: Answer): string {
   const text = wordAnswer(answer, id, method, wording);
   if (text === null) throw limited('The backend wants more input, which this client cannot be asked for.');
   return text;
-}
-
-/** An error in the place of the answer, in a stream that has begun. */
-function lastWord({ contact, id }: Call, cause: unknown): string {
-  const { visit, ports, member } = contact;
-  const isOurs = cause instanceof VisitRefused;
-  if (!isOurs) ports.onUnreachable(visit, member, cause);
-  const { reason, message } = isOurs ? cause.denial : { reason: 'backend_unavailable' as const, message: undefined };
-  const row = reasonRow(reason);
-  return errorText(id, row.code, message ?? row.message, { reason, decision_id: visit.decisionId });
 }
 
 /** How far the answer's stream was read. */

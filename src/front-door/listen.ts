@@ -14,7 +14,7 @@ import { type Handler, VisitRefused } from './handler.ts';
 import { createListNotices, listOfNotice, noticeMethod } from './list-notices.ts';
 import { type Filter, isEmptyFilter, mergeFilters, type Part, splitFilter, type TaskIds } from './listen-filter.ts';
 import { followMember } from './member-stream.ts';
-import { ACCEPT_BOTH, requestText } from './messages.ts';
+import { ACCEPT_BOTH, JSON_TYPE, requestText } from './messages.ts';
 import { beginLife, pause, STREAM_TIMES, type StreamLife, type StreamTimes } from './stream-life.ts';
 import type { FrontDoorPorts, Member, Visit } from './visit.ts';
 
@@ -102,7 +102,12 @@ function memberSubscription(subscription: Subscription, { member, filter }: Part
     open: (_last, signal) =>
       ports.ask(visit, member, {
         method: 'POST',
-        headers: { accept: ACCEPT_BOTH, 'mcp-protocol-version': visit.operation.revision, 'mcp-method': METHOD },
+        headers: {
+          'content-type': JSON_TYPE,
+          accept: ACCEPT_BOTH,
+          'mcp-protocol-version': visit.operation.revision,
+          'mcp-method': METHOD,
+        },
         body: requestText(id, METHOD, JSON.stringify({ _meta: meta, notifications: filter })),
         signal,
       }),

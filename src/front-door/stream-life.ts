@@ -3,7 +3,7 @@
  * says so. The end is a clean one in every case, since a cut stream makes clients come again with the same token.
  */
 import { callAt } from '../deadline.ts';
-import type { Reply, ReplyHead, ReplyStream } from './handler.ts';
+import type { Reply, ReplyStream } from './handler.ts';
 import type { Visit } from './visit.ts';
 
 export type Ending = 'left' | 'expired' | 'ended';
@@ -31,8 +31,6 @@ export interface StreamLife {
   /** Says a last word, if there still is somebody to hear it, and closes. */
   readonly close: (last?: string) => Promise<void>;
 }
-
-const HEAD: ReplyHead = { headers: { 'cache-control': 'no-cache, no-transform' } };
 
 export function beginLife(visit: Visit, reply: Reply, { now, keepAliveMs }: StreamTimes): StreamLife {
   const over = Promise.withResolvers<Ending>();
@@ -73,7 +71,7 @@ export function beginLife(visit: Visit, reply: Reply, { now, keepAliveMs }: Stre
     end: () => finish('ended'),
     begin: () => {
       if (ended.signal.aborted && reply.signal.aborted) return;
-      stream = reply.stream(HEAD);
+      stream = reply.stream();
       begun.resolve(stream);
     },
     write,
