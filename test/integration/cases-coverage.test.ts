@@ -23,8 +23,8 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   list_invalid: 'unit tests: needs a server that answers nonsense',
   introspection_unavailable: 'introspection.test.ts',
   token_inactive: 'introspection.test.ts',
-  backend_unavailable: 'front-door/bridge.test.ts',
-  bridge_limited: 'front-door/bridge.test.ts',
+  backend_unavailable: 'front-door-streams.test.ts',
+  bridge_limited: 'front-door-streams.test.ts',
 };
 
 /** Classes of the threat model that no single request shows. */
