@@ -15,6 +15,7 @@ import { check } from './check.ts';
 import type { Config } from './config.ts';
 import { inTime } from './deadline.ts';
 import { startServer } from './ext-authz/server.ts';
+import { serveVisitors } from './front-door-service.ts';
 import { type HttpFacts, noFacts } from './http.ts';
 import { PolicyRefused } from './policy/engine.ts';
 import { buildLive, type Known, type Live, type Observers } from './ports.ts';
@@ -76,10 +77,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     config,
     approvals: await readApprovals(config),
     live: () => live,
-    observe: (verdict, elapsedMs) => {
-      if (decisionLog.isFull()) throw new Error('the decision log is full');
-      decisionLog.write(verdict, decisionRecord(verdict), elapsedMs, false);
-    },
+    observe: observeOwn,
   });
   let live = await activate(config, observers, null, backends.known);
   opened.push(() => live.close());
@@ -159,9 +157,26 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
       }),
     ],
   });
+  const { frontDoor } = config;
+  if (frontDoor !== undefined) {
+    const { close } = await serveVisitors({
+      ...observers,
+      listen: frontDoor.listen,
+      live: () => live,
+      catalog: backends.catalog,
+      observe: observeOwn,
+    });
+    opened.push(close);
+  }
   opened.push(backends.catalog.stop);
   backends.catalog.start();
   opened.push(() => server.drain(config.server.drainDelayMs, config.server.drainMs));
+
+  /** A request of the sidecar's own to a backend, before it is made. */
+  function observeOwn(verdict: Verdict, elapsedMs: number): void {
+    if (decisionLog.isFull()) throw new Error('the decision log is full');
+    decisionLog.write(verdict, decisionRecord(verdict), elapsedMs, false);
+  }
 
   /** What was refused after its Check had been answered. */
   function observeLater(verdict: Verdict): void {

@@ -19,3 +19,14 @@ export function inTime<T>(work: Promise<T>, ms: number, late: () => T): Promise<
     );
   });
 }
+
+/** Calls back at a time in epoch milliseconds, however far away, and at once where it has passed; returns how to stop. */
+export function callAt(whenMs: number, work: () => void, now: () => number = Date.now): () => void {
+  let timer: NodeJS.Timeout;
+  const arm = (): void => {
+    const left = whenMs - now();
+    timer = setTimeout(left > MAX_TIMER_MS ? arm : work, Math.min(Math.max(left, 0), MAX_TIMER_MS));
+  };
+  arm();
+  return () => clearTimeout(timer);
+}

@@ -354,6 +354,16 @@ export const REASONS = {
     'The authorization server returned a token that must not be used.',
     'The log says which claim is not what was asked for.',
   ),
+  backend_unavailable: broken(
+    'The backend does not answer at the moment.',
+    'Look at the backend and at the way to it; the other backends behind the front door are not affected.',
+  ),
+  bridge_limited: refuse(
+    200,
+    INVALID_REQUEST,
+    'The backend speaks another protocol version than the client, and what it needs cannot be carried across.',
+    'See docs/front-door.md for the limits of the bridge.',
+  ),
   mint_failed: broken('No delegation token could be made.', 'Look at the signing key.'),
 
   list_invalid: broken(

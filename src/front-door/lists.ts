@@ -3,6 +3,7 @@
  * page. A backend that is down or answers nonsense is left out of the list and told of; so is one that policy keeps away.
  */
 import { quote } from '../json-text.ts';
+import type { JsonObject } from '../mcp/message.ts';
 import type { Denial } from '../verdict.ts';
 import { readParams } from './client.ts';
 import { type Contact, type Conversation, heldSession, openConversation, openOwnSession, within } from './conversation.ts';
@@ -134,7 +135,7 @@ function keepAllowed({ visit, ports, member }: Contact, { method }: ListKind, pa
     visit,
     member,
     method,
-    page.items.map(({ name }) => name),
+    page.items.map(({ name, text }) => ({ name, value: JSON.parse(text) as JsonObject })),
   );
   if (!kept.ok) return { kind: 'refused', denial: kept.denial };
   return { kind: 'page', member, page: { ...page, items: page.items.filter((_, at) => kept.value[at] === true) } };

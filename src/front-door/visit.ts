@@ -1,6 +1,7 @@
 /** One request at the front door, as its Check let it pass, and what the front door needs to serve it. */
 import type { Views } from '../catalog/view.ts';
 import type { HttpFacts } from '../http.ts';
+import type { ListItem } from '../mcp/lists.ts';
 import type { Operation } from '../mcp/operation.ts';
 import type { Member, Resource } from '../resource.ts';
 import type { Result } from '../result.ts';
@@ -47,8 +48,8 @@ export interface FrontDoorPorts {
   readonly members: readonly Member[];
   /** Rejects with BackendRefused, or as fetch does where the backend cannot be reached. The body is a stream. */
   readonly ask: (visit: Visit, member: Member, request: BackendRequest) => Promise<globalThis.Response>;
-  /** Which items of a list of `member` the visitor may use; `method` is that of the list, names without prefix. */
-  readonly keep: (visit: Visit, member: Member, method: string, names: readonly string[]) => Result<readonly boolean[]>;
+  /** Which items of a list of `member` the visitor may use; `method` is that of the list, names are without prefix. */
+  readonly keep: (visit: Visit, member: Member, method: string, items: readonly ListItem[]) => Result<readonly boolean[]>;
   readonly views: Views;
   readonly sealSession: (session: Session) => string;
   /** Told of a backend that could not be reached or answered nonsense, for log and metrics. */

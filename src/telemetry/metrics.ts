@@ -75,6 +75,11 @@ export function createMetrics(version: string) {
       'Exchanges that ext_proc gave up; Envoy answered 500 or cut them off.',
       [],
     ),
+    frontDoorFailures: counter(
+      'front_door_failures_total',
+      'Times a backend was left out at the front door: out of reach, or answering nonsense.',
+      ['backend'],
+    ),
     catalogRefreshes: counter(
       'catalog_refreshes_total',
       'Times a backend was asked for its lists. outcome: ok, refused (policy, delegation or backend said no), invalid or unreachable.',

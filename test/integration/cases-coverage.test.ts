@@ -27,6 +27,8 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   client_registered: 'older-clients.test.ts',
   registration_refused: 'older-clients.test.ts',
   facade_unavailable: 'older-clients.test.ts',
+  backend_unavailable: 'front-door-streams.test.ts',
+  bridge_limited: 'front-door-streams.test.ts',
 };
 
 /** Classes of the threat model that no single request shows. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { inTime } from '../../src/deadline.ts';
+import { callAt, inTime } from '../../src/deadline.ts';
 
 const never = new Promise<string>(() => {});
 
@@ -33,5 +33,42 @@ suite('work with an end', () => {
       const slow = new Promise((resolve) => setTimeout(resolve, 5, 'done'));
       assert.equal(await inTime(slow, ms, () => 'late'), 'done');
     }
+  });
+});
+
+suite('something at a time', () => {
+  test('is done then, and at once where the time has passed', async () => {
+    let now = 1_000_000;
+    await new Promise<void>((resolve) => callAt(now + 5, resolve, () => now));
+    now += 10;
+    await new Promise<void>((resolve) => callAt(now - 5, resolve, () => now));
+  });
+
+  test('waits for a time beyond what one timer holds', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    let now = 0;
+    let done = 0;
+    callAt(
+      2 ** 31 + 999,
+      () => void done++,
+      () => now,
+    );
+    now = 2 ** 31 - 1;
+    t.mock.timers.tick(now);
+    assert.equal(done, 0);
+    t.mock.timers.tick(999);
+    assert.equal(done, 0);
+    t.mock.timers.tick(1);
+    assert.equal(done, 1);
+  });
+
+  test('is not done once it is stopped', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    callAt(
+      10,
+      () => assert.fail('called'),
+      () => 0,
+    )();
+    t.mock.timers.tick(100);
   });
 });
