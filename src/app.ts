@@ -3,11 +3,7 @@
  * everything else hangs on one `Live` value that a reload replaces as a whole, so a Check sees one configuration throughout.
  */
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { denied, newFacts, type Verdict } from './authorize.ts';
 import { createBackends, readApprovals } from './backends.ts';
@@ -17,12 +13,13 @@ import { inTime } from './deadline.ts';
 import { startServer } from './ext-authz/server.ts';
 import { serveVisitors } from './front-door-service.ts';
 import { type HttpFacts, noFacts } from './http.ts';
+import { openLogFile } from './log-file.ts';
 import { PolicyRefused } from './policy/engine.ts';
 import { buildLive, type Known, type Live, type Observers } from './ports.ts';
 import { processingService } from './processing-service.ts';
 import { decisionRecord } from './record.ts';
 import { type Readiness, serveAdmin } from './telemetry/admin.ts';
-import { createDecisionLog, type DecisionLog } from './telemetry/decision-log.ts';
+import { createDecisionLog } from './telemetry/decision-log.ts';
 import type { Log } from './telemetry/log.ts';
 import { createMetrics, createVerdictCounts, type Metrics } from './telemetry/metrics.ts';
 import { describeCause } from './telemetry/redact.ts';
@@ -84,7 +81,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   let reloading = Promise.resolve();
   let draining = false;
 
-  const sink = await openSink(config.decisionLog.file);
+  const { sink, end } = await openLogFile(config.decisionLog.file, process.stdout);
   const decisionLog = createDecisionLog({
     sink,
     maxBufferedBytes: config.decisionLog.maxBufferedBytes,
@@ -92,7 +89,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     onLines: (outcome, count) => metrics.logLines.inc({ outcome }, count),
     onBroken: (cause) => log('error', 'the decision log is broken: every Check is refused', { cause: describeCause(cause) }),
   });
-  opened.push(() => inTime(endLog(decisionLog, sink), END_LOG_MS, () => undefined));
+  opened.push(() => inTime(end(decisionLog), END_LOG_MS, () => undefined));
 
   async function replaceLive(read: () => Promise<Config>): Promise<void> {
     if (draining) return log('warn', 'stopping: the configuration is not read again');
@@ -249,18 +246,4 @@ async function readTls({ server: { tls } }: Config) {
   if (tls === undefined) return null;
   const [cert, key, clientCa] = await Promise.all([tls.certFile, tls.keyFile, tls.clientCaFile].map((file) => readFile(file)));
   return { cert, key, clientCa } as { cert: Buffer; key: Buffer; clientCa: Buffer };
-}
-
-async function openSink(file: string): Promise<Writable> {
-  if (file === '-') return process.stdout;
-  const sink = createWriteStream(file, { flags: 'a', mode: 0o640 });
-  await once(sink, 'open');
-  return sink;
-}
-
-async function endLog(decisionLog: DecisionLog, sink: Writable): Promise<void> {
-  await decisionLog.flush();
-  if (sink === process.stdout) return;
-  sink.end();
-  await finished(sink);
 }
