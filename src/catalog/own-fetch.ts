@@ -48,7 +48,11 @@ export function createOwnFetch({ world, observe, timeoutMs }: OwnFetchOptions): 
     const http = toFacts(init, now);
     const start = now.ports.clock();
     const verdict = await judge(http, now, now.ports.now() + timeoutMs);
-    observe(verdict, now.ports.clock() - start);
+    try {
+      observe(verdict, now.ports.clock() - start);
+    } catch (cause) {
+      throw new OwnRequestRefused('overloaded', cause);
+    }
     if (verdict.answer.kind !== 'forward') throw new OwnRequestRefused(verdict.reason, verdict.cause);
     const { set, remove } = verdict.answer;
     const headers: Record<string, string> = Object.fromEntries(
