@@ -491,6 +491,37 @@ function policy() {
   ];
 }
 
+function backends() {
+  return [
+    graph({
+      title: 'Backends that answer the sidecar',
+      description: '1: every instance was answered when it last asked. What a backend listed before is kept while it is down.',
+      unit: 'short',
+      queries: [[`min by (backend) (mcp_ext_authz_backend_up{${TARGETS}, backend=~"$backend"})`, '{{backend}}']],
+    }),
+    graph({
+      title: 'Catalog refreshes',
+      description:
+        'refused: policy, delegation or the backend said no. invalid: the answer cannot be used. The log of the instance has the cause.',
+      unit: 'short',
+      queries: [
+        [
+          `sum by (backend, outcome) (increase(mcp_ext_authz_catalog_refreshes_total{${TARGETS}, backend=~"$backend"}[$__rate_interval]))`,
+          '{{backend}} {{outcome}}',
+        ],
+      ],
+    }),
+    graph({
+      title: 'Items listed',
+      description: 'What each backend offered last. A step is a release of it, or a reason to look at `catalog diff`.',
+      unit: 'short',
+      queries: [
+        [`max by (backend, list) (mcp_ext_authz_catalog_items{${TARGETS}, backend=~"$backend"})`, '{{backend}} {{list}}'],
+      ],
+    }),
+  ];
+}
+
 function processes() {
   return [
     graph({
@@ -609,6 +640,7 @@ export function buildDashboard(): dashboard.Dashboard {
     'Delegation and exchange': delegation(),
     Keys: keys(),
     Policy: policy(),
+    Backends: backends(),
     Process: processes(),
   };
   for (const [title, panels] of Object.entries(rows)) {

@@ -575,3 +575,41 @@ test_without_a_table_everything_is_refused if {
 			with data.permissions as table
 	}
 }
+
+# The gateway itself, for its catalog.
+
+gateway := object.union(house.agent, {
+	"subject": "ai-identity-gateway",
+	"clientId": "ai-identity-gateway",
+	"scopes": ["catalog:read"],
+	"claims": {"roles": ["agent"]},
+})
+
+test_the_gateway_lists if {
+	every method in ["initialize", "server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"] {
+		every backend in ["enterprise-ledger", "employee-directory"] {
+			message := house.with_part(house.request(gateway, method), "/mcp/backend", backend)
+			inbound.decision == yes with input as message
+		}
+	}
+}
+
+test_the_gateway_opens_no_row if {
+	greedy := with_scopes(gateway, array.concat(house.everything, ["catalog:read"]))
+	every who in [gateway, greedy] {
+		every tool in ledger_reads | {"transferFunds", "getCustomerPII"} {
+			not inbound.decision.allow with input as house.call(who, tool, {})
+		}
+		every tool in directory {
+			not inbound.decision.allow with input as ask(who, "employee-directory", tool)
+		}
+		prompt := house.about(who, "prompts/get", [{"type": "prompt", "name": "monthly-close"}])
+		not inbound.decision.allow with input as prompt
+		resource := house.about(who, "resources/read", [{"type": "resource", "name": "ledger://policies/retention"}])
+		not inbound.decision.allow with input as resource
+	}
+}
+
+test_only_the_gateway_can_hold_its_scope if {
+	inbound.decision == step_up(["ledger:read"]) with input as house.request(with_scopes(house.alice, ["catalog:read"]), "tools/list")
+}

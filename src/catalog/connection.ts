@@ -99,6 +99,7 @@ export function isMethodUnknown(cause: unknown): boolean {
 }
 
 function boundedFetch({ url, fetch }: Reach, bounds: Bounds, listens: boolean, onStreamEnd: () => void): McpFetch {
+  const { href } = new URL(url);
   let requests = 0;
   let bytes = 0;
   const count = (size: number): void => {
@@ -116,7 +117,7 @@ function boundedFetch({ url, fetch }: Reach, bounds: Bounds, listens: boolean, o
   };
 
   return async (target, init = {}) => {
-    if (String(target) !== url) throw new CatalogInvalid('the backend sends us elsewhere');
+    if (String(target) !== href) throw new CatalogInvalid('the backend sends us elsewhere');
     const isStream = init.method === 'GET';
     if (isStream && !listens) return new Response(null, { status: 405 });
     requests++;

@@ -43,11 +43,16 @@ export interface OwnFetchOptions {
 export function createOwnFetch({ world, observe, timeoutMs }: OwnFetchOptions): McpFetch {
   return async function ownFetch(url, init = {}): Promise<Response> {
     const now = world();
-    if (now === null || String(url) !== now.resource.url) throw new OwnRequestRefused('resource_unknown', null);
+    if (now?.resource.url == null || String(url) !== new URL(now.resource.url).href)
+      throw new OwnRequestRefused('resource_unknown', null);
     const http = toFacts(init, now);
     const start = now.ports.clock();
     const verdict = await judge(http, now, now.ports.now() + timeoutMs);
-    observe(verdict, now.ports.clock() - start);
+    try {
+      observe(verdict, now.ports.clock() - start);
+    } catch (cause) {
+      throw new OwnRequestRefused('overloaded', cause);
+    }
     if (verdict.answer.kind !== 'forward') throw new OwnRequestRefused(verdict.reason, verdict.cause);
     const { set, remove } = verdict.answer;
     const headers: Record<string, string> = Object.fromEntries(

@@ -59,6 +59,9 @@ function aBadDay(metrics: Metrics): void {
   for (const outcome of ['activated', 'refused']) metrics.bundleLoads.inc({ outcome });
   metrics.bundleInfo.set({ revision: '2026-11-21-1' }, 1);
   metrics.bundleActivatedAt.set(Date.now() / 1000 - 40 * 86_400);
+  for (const outcome of ['ok', 'invalid']) metrics.catalogRefreshes.inc({ backend: 'enterprise-ledger', outcome });
+  metrics.catalogItems.set({ backend: 'enterprise-ledger', list: 'tools' }, 8);
+  metrics.backendUp.set({ backend: 'enterprise-ledger' }, 0);
   for (const outcome of ['applied', 'refused']) metrics.configReloads.inc({ outcome });
   for (const outcome of ['written', 'lost'] as const) metrics.logLines.inc({ outcome }, 5);
   metrics.inFlight.set(1);

@@ -13,7 +13,9 @@ import { assertQueriesReturnData } from './support/returns-data.ts';
 test('every query returns data from a real run', { skip: missing('prometheus'), timeout: 120_000 }, async (t) => {
   const deadIssuer = `http://127.0.0.1:${await closedPort()}`;
   const deployment = await startTestDeployment({
-    adjustSidecar: (config) => {
+    adjustSidecar: (config, urls) => {
+      for (const resource of config.resources) resource.url = urls[resource.name];
+      config.catalog = { scopes: ['catalog:read'], refreshMs: 200 };
       config.issuers.push({ issuer: deadIssuer, jwksUri: `${deadIssuer}/jwks`, algorithms: ['ES256'] });
       config.resources[1].delegation = 'mint';
       config.decisionLog.maxBufferedBytes = 1; // so that calls at the same time lose lines

@@ -18,6 +18,8 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   exchange_invalid: 'authorization-server-failures.test.ts',
   overloaded: 'authorization-server-failures.test.ts',
   deadline_exceeded: 'envoy-configuration.test.ts',
+  tool_changed: 'catalog.test.ts',
+  catalog_unavailable: 'unit tests: needs a backend that never answered',
   mint_failed: 'unit tests: needs a key that cannot sign',
   internal_error: 'unit tests: needs a bug',
   list_invalid: 'unit tests: needs a server that answers nonsense',
