@@ -32,6 +32,7 @@ suite('what is asked', () => {
       targets: [{ type: 'tool', name: 'read' }],
       tool: 'read',
       arguments: { account: 'A-1' },
+      asTask: false,
     }));
 
   test('a modern tool call', () =>
@@ -44,6 +45,7 @@ suite('what is asked', () => {
       targets: [{ type: 'tool', name: 'read' }],
       tool: 'read',
       arguments: { a: [1] },
+      asTask: false,
     }));
 
   test('a call without arguments has none', () =>
