@@ -37,6 +37,11 @@ function newSessions(before: ReadonlySet<string>): string[] {
   return [...deployment.legacy.sessions.keys()].filter((id) => !before.has(id));
 }
 
+async function toolsKnown(): Promise<number> {
+  const labels = { backend: 'enterprise-ledger', list: 'tools' };
+  return (await deployment.metrics()).value('mcp_ext_authz_catalog_items', labels);
+}
+
 for (const kind of [SDK_V1, SDK_V2_LEGACY, MCP_REMOTE]) {
   describe(`${kind.name} before a server that keeps sessions`, () => {
     test('answers what it is asked, on the stream of the session and on that of the call', async (t) => {
@@ -90,8 +95,12 @@ for (const kind of [SDK_V1, SDK_V2_LEGACY, MCP_REMOTE]) {
       const tool = deployment.legacy.sessions.get(id as string)?.registerTool('late', {}, () => ({ content: [] }));
       await waitUntil('it is heard', () => heard > 0);
       assert.ok((await client.listTools()).includes('enterprise_ledger_late'));
+      // The catalog has noticed as well by now, and says nothing.
+      await waitUntil('the catalog has it', async () => (await toolsKnown()) === 7);
       assert.equal(heard, 1);
       tool?.remove();
+      await waitUntil('the catalog has it no more', async () => (await toolsKnown()) === 6);
+      assert.equal(heard, 2);
     });
 
     test('completes the argument of a prompt, and reads by address from either server', async (t) => {
