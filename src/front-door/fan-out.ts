@@ -59,7 +59,7 @@ function send(
 export function createNotify(timeoutMs: number): Handler {
   return async (visit, ports, reply) => {
     const body = bodyText(visit);
-    await toEach(visit, ports, reply, timeoutMs, async (leg) => expectSuccess(await send(leg, { method: 'POST', body })));
+    await toEach<number>(visit, ports, reply, timeoutMs, async (leg) => expectSuccess(await send(leg, { method: 'POST', body })));
     reply.status(202);
   };
 }
@@ -88,12 +88,12 @@ export function createEnd(timeoutMs: number): Handler {
       return;
     }
     const statuses = await toEach(visit, ports, reply, timeoutMs, async (leg) => {
-      if (leg.held.id === null) return null;
+      if (leg.held.id === null) return undefined;
       const response = await send(leg, { method: 'DELETE' });
       return response.status === 404 || response.status === 405 ? cancelled(response) : expectSuccess(response);
     });
-    const isGone = statuses.length > 0 && statuses.every((status) => status === 404);
-    reply.status(isGone ? 404 : 204);
+    const ended = statuses.filter((status) => status !== undefined);
+    reply.status(ended.length > 0 && ended.every((status) => status === 404) ? 404 : 204);
   };
 }
 

@@ -48,7 +48,10 @@ const MAX_CONNECTIONS = 16_384;
 
 export async function serveFrontDoor(options: FrontDoorOptions): Promise<HttpListener> {
   const live = new Set<HttpReply>();
+  let closing = false;
   const server = createServer(LIMITS, (request, response) => {
+    // A connection that has become idle would hold up the end.
+    response.once('close', () => closing && setImmediate(() => server.closeIdleConnections()));
     serve(request, response, options, live).catch(() => send(response, FAILED));
   });
   server.maxConnections = MAX_CONNECTIONS;
@@ -57,6 +60,7 @@ export async function serveFrontDoor(options: FrontDoorOptions): Promise<HttpLis
     url,
     close: () =>
       new Promise((resolve) => {
+        closing = true;
         const timer = setTimeout(() => server.closeAllConnections(), options.closeWithinMs);
         server.close(() => {
           clearTimeout(timer);
@@ -101,7 +105,10 @@ async function answer(visit: Visit, reply: HttpReply, { handlers, ports }: Front
 
 /** Once an answer has begun, its stream is told of the error and ends. */
 function refuse(visit: Visit, reply: HttpReply, cause: unknown, { onFailure, allowedOrigins }: FrontDoorOptions): void {
-  if (reply.signal.aborted) return reply.abandon();
+  if (reply.signal.aborted) {
+    reply.abandon();
+    return;
+  }
   const denial = toDenial(cause);
   if (denial.reason === 'internal_error') onFailure(visit, cause);
   const { http, decisionId, resource, operation } = visit;

@@ -6,7 +6,12 @@
 /** `[start, end)` in UTF-16 units. */
 export type Span = readonly [start: number, end: number];
 
+const QUOTE = 0x22;
+const OPEN_ARRAY = 0x5b;
 const BACKSLASH = 0x5c;
+const OPEN_OBJECT = 0x7b;
+const STRUCTURE = /["[\]{}]/g;
+const LITERAL_END = /[,\]}\s]/g;
 
 /** Spans of the values of the object at `at`, by key. Null: a key twice, which parsers read differently. */
 export function readMembers(text: string, at: number): ReadonlyMap<string, Span> | null {
@@ -14,7 +19,7 @@ export function readMembers(text: string, at: number): ReadonlyMap<string, Span>
   let next = skipSpace(text, at + 1);
   while (text[next] !== '}') {
     const keyEnd = endOfString(text, next);
-    const key = JSON.parse(text.slice(next, keyEnd)) as string;
+    const key = readKey(text.slice(next, keyEnd));
     const start = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const end = endOfValue(text, start);
     if (members.has(key)) return null;
@@ -22,6 +27,10 @@ export function readMembers(text: string, at: number): ReadonlyMap<string, Span>
     next = skipSeparator(text, end);
   }
   return members;
+}
+
+function readKey(literal: string): string {
+  return literal.includes('\\') ? (JSON.parse(literal) as string) : literal.slice(1, -1);
 }
 
 /** Spans of the elements of the array at `at`. */
@@ -49,34 +58,27 @@ function skipSeparator(text: string, at: number): number {
 }
 
 function endOfValue(text: string, at: number): number {
+  const unit = text.charCodeAt(at);
+  if (unit === QUOTE) return endOfString(text, at);
+  if (unit !== OPEN_OBJECT && unit !== OPEN_ARRAY) return findFrom(LITERAL_END, text, at);
   let depth = 0;
-  for (let next = at; next < text.length; ) {
-    switch (text[next]) {
-      case '"':
-        next = endOfString(text, next);
-        break;
-      case '{':
-      case '[':
-        depth++;
-        next++;
-        break;
-      case '}':
-      case ']':
-        depth--;
-        next++;
-        break;
-      default:
-        next = depth === 0 ? endOfLiteral(text, next) : next + 1;
+  for (let next = at; next < text.length; next = findFrom(STRUCTURE, text, next)) {
+    const found = text.charCodeAt(next);
+    if (found === QUOTE) {
+      next = endOfString(text, next);
+      continue;
     }
+    depth += found === OPEN_OBJECT || found === OPEN_ARRAY ? 1 : -1;
+    next++;
     if (depth === 0) return next;
   }
   return text.length;
 }
 
-function endOfLiteral(text: string, at: number): number {
-  let next = at;
-  while (next < text.length && !/[,\]}\s]/.test(text.charAt(next))) next++;
-  return next;
+/** Where the pattern, of one character, next matches, or the end of the text. */
+function findFrom(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex - 1 : text.length;
 }
 
 function endOfString(text: string, at: number): number {
