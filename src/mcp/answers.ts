@@ -111,10 +111,10 @@ function rewriteEvents(answer: Answer): AnswerRewriter['push'] {
 
 function changeEvent(answer: Answer, event: ServerSentEvent): EventChange {
   const { list, rules } = answer;
-  if (list?.state() === 'refused') return 'drop';
   const { data, id } = event;
   const isRead = data !== null && holdsMessage(event, list);
   const change = isRead ? guard(answer, () => changeMessage(answer, readJsonText(data, ANSWER_LIMITS))) : 'keep';
+  if (list?.state() === 'refused') return 'end';
   if (change === 'drop') return 'drop';
   // An empty id takes back the one before.
   const marked = rules.marks === null || id === null || id === '' ? null : { id: writeMark(rules.marks, id) };

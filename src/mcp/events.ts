@@ -24,8 +24,8 @@ export interface ServerSentEvent {
   readonly id: string | null;
 }
 
-/** What becomes of an event; a member left out stays as it is. */
-export type EventChange = 'keep' | 'drop' | { readonly data?: string; readonly id?: string };
+/** What becomes of an event; a member left out stays as it is. `end`: neither it nor anything after it goes on. */
+export type EventChange = 'keep' | 'drop' | 'end' | { readonly data?: string; readonly id?: string };
 
 export interface EventRules {
   readonly maxEventBytes: number;
@@ -33,7 +33,7 @@ export interface EventRules {
 }
 
 export interface EventRewriter {
-  /** What goes on in place of these bytes. After a fault nothing does any more. */
+  /** What goes on in place of these bytes. After a fault or an end nothing does any more. */
   readonly push: (piece: Uint8Array) => { readonly bytes: Buffer; readonly fault: AnswerUnreadable | null };
   /** Whether something was begun and not ended. */
   readonly isInEvent: () => boolean;
@@ -59,6 +59,7 @@ interface Stream {
   afterCr: Fate | null;
   /** Where a byte order mark would stand. */
   isStart: boolean;
+  isEnded: boolean;
 }
 
 type Fate = 'held' | 'passed' | 'dropped';
@@ -67,16 +68,17 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 export function createEventRewriter(rules: EventRules): EventRewriter {
-  const stream: Stream = { rules, out: [], lines: [], parts: [], held: 0, afterCr: null, isStart: true };
+  const stream: Stream = { rules, out: [], lines: [], parts: [], held: 0, afterCr: null, isStart: true, isEnded: false };
   let fault: AnswerUnreadable | null = null;
   return {
     push: (piece) => {
       stream.out.length = 0;
       try {
-        if (fault === null) takePiece(stream, Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
+        if (!stream.isEnded) takePiece(stream, Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
       } catch (error) {
         if (!(error instanceof AnswerUnreadable)) throw error;
         fault = error;
+        stream.isEnded = true;
       }
       return { bytes: Buffer.concat(stream.out), fault };
     },
@@ -100,7 +102,7 @@ function takePiece(stream: Stream, piece: Buffer): void {
   if (piece.length === 0) return;
   let at = takeLineFeed(stream, piece);
   let nextCr = -1;
-  while (at < piece.length) {
+  while (at < piece.length && !stream.isEnded) {
     // Looked for again only once it is passed: many short lines would take quadratic time.
     if (nextCr < at) nextCr = indexOrEnd(piece, CR, at);
     const end = Math.min(indexOrEnd(piece.subarray(0, nextCr), LF, at), nextCr);
@@ -169,13 +171,14 @@ function endEvent(stream: Stream, blank: Buffer): Fate {
   if (lines.length === 0) return pass(stream, [blank]);
   const change = stream.rules.rewrite(readEvent(lines));
   if (change === 'keep') return pass(stream, [...lines.map(({ raw }) => raw), blank]);
-  if (change !== 'drop') return pass(stream, [...changeLines(lines, change), blank]);
+  if (typeof change === 'object') return pass(stream, [...changeLines(lines, change), blank]);
+  stream.isEnded = change === 'end';
   stream.held = 0;
   return 'dropped';
 }
 
 function pass(stream: Stream, bytes: readonly Buffer[]): Fate {
-  stream.out.push(...bytes);
+  for (const one of bytes) stream.out.push(one);
   stream.held = 0;
   return 'passed';
 }

@@ -111,7 +111,7 @@ export function findListIn(result: JsonObject): ListRow | undefined {
 
 /** @param document a response with a result. */
 export function filterResult(
-  { value, text }: JsonDocument,
+  { value, text, members }: JsonDocument,
   { row, era, maxItems = MAX_ITEMS, keep }: Omit<FilterRules, 'requestId'>,
 ): Result<FilteredList> {
   const result = (value as { readonly result: JsonObject }).result;
@@ -124,7 +124,7 @@ export function filterResult(
   if (!kept.ok) return kept;
   if (kept.value.length !== names.length) throw new Error(`${kept.value.length} answers for ${names.length} names`);
   const shown = kept.value.filter(Boolean).length;
-  const whole = findSpan(text, ['result']) as Span;
+  const whole = members.get('result') as Span;
   const edits = [...removeItems(text, whole, row, kept.value, shown), ...makePrivate(text, whole, result, era)];
   return ok({ edits, shown, hidden: names.length - shown });
 }
@@ -159,10 +159,11 @@ function removeItems(text: string, result: Span, row: ListRow, kept: readonly bo
 }
 
 /** What one caller may see is not what another may: no shared cache may keep it (SEP-2549). */
-function makePrivate(text: string, result: Span, { cacheScope }: JsonObject, era: Era): Edit[] {
-  if (cacheScope === 'private') return [];
-  const span = findSpan(text, ['cacheScope'], result);
-  if (span !== null) return [{ span, put: '"private"' }];
+function makePrivate(text: string, result: Span, value: JsonObject, era: Era): Edit[] {
+  if (Object.hasOwn(value, 'cacheScope')) {
+    const isPrivate = value.cacheScope === 'private';
+    return isPrivate ? [] : [{ span: findSpan(text, ['cacheScope'], result) as Span, put: '"private"' }];
+  }
   // The result has a list, so that another member follows.
   const afterBrace = result[0] + 1;
   return era === 'modern' ? [{ span: [afterBrace, afterBrace], put: '"cacheScope":"private",' }] : [];

@@ -206,6 +206,13 @@ suite('numbers', () => {
 
   test('as text any number passes', () => assert.equal(read('"9007199254740993"').value, '9007199254740993'));
 
+  test('where numbers are only handed on, any passes, and nothing else that is refused does', () => {
+    const limits = { ...LIMITS, takesAnyNumber: true };
+    for (const text of ['9007199254740993', '{"maximum":9223372036854775807}', '[1e400]']) read(text, limits);
+    refuse('{"a":1e400,"a":1}', 'json_duplicate_key', limits);
+    refuse('01', 'json_invalid', limits);
+  });
+
   test('only the echoed member of the root may hold any integer', () => {
     const big = '9007199254740993';
     for (const text of [`{"id":${big}}`, `{"a":1,"id":${big},"b":2}`, `{"\\u0069d" : ${big} }`]) {

@@ -1,0 +1,167 @@
+/** Server-sent events on their way through: what is seen of them, what goes on, and how they may be cut. */
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import {
+  createEventRewriter,
+  type EventChange,
+  type EventRules,
+  type ServerSentEvent,
+  writeEvent,
+} from '../../../src/mcp/events.ts';
+
+interface Run {
+  readonly out: string;
+  readonly seen: readonly ServerSentEvent[];
+  readonly fault: string | null;
+  readonly isInEvent: boolean;
+}
+
+function run(
+  stream: string | Buffer,
+  rewrite: (event: ServerSentEvent) => EventChange = () => 'keep',
+  { step = Number.POSITIVE_INFINITY, maxEventBytes = 1000 } = {},
+): Run {
+  const seen: ServerSentEvent[] = [];
+  const events = createEventRewriter({
+    maxEventBytes,
+    rewrite: (event) => {
+      seen.push(event);
+      return rewrite(event);
+    },
+  });
+  const bytes = Buffer.from(stream as string);
+  const out: Buffer[] = [];
+  let fault: string | null = null;
+  for (let at = 0; at < bytes.length; at += step) {
+    // Written over afterwards, as a sender may.
+    const piece = Buffer.from(bytes.subarray(at, at + step));
+    const pushed = events.push(piece);
+    piece.fill(0x58);
+    out.push(pushed.bytes);
+    fault = pushed.fault?.fault ?? null;
+  }
+  return { out: Buffer.concat(out).toString(), seen, fault, isInEvent: events.isInEvent() };
+}
+
+const event = (data: string | null, id: string | null = null, type: string | null = null) => ({ type, data, id });
+
+suite('what is seen', () => {
+  const streams: [what: string, stream: string, events: ServerSentEvent[]][] = [
+    ['data', 'data: x\n\n', [event('x')]],
+    ['type, id and data', 'event: message\nid: 7\ndata: {"a":1}\n\n', [event('{"a":1}', '7', 'message')]],
+    ['no space after the colon', 'data:x\nid:7\n\n', [event('x', '7')]],
+    ['two spaces after the colon', 'data:  x\n\n', [event(' x')]],
+    ['lines of data', 'data: {\ndata:  "a":1\ndata\ndata: }\n\n', [event('{\n "a":1\n\n}')]],
+    ['a field without a colon', 'data\n\n', [event('')]],
+    ['an event that only has an id (SEP-1699)', 'id: 7\ndata:\n\n', [event('', '7')]],
+    ['the last id and type count', 'id: 1\nid: 2\nevent: a\nevent: b\n\n', [event(null, '2', 'b')]],
+    ['an id with a NUL is none', 'id: 1\nid: a\0b\n\n', [event(null, '1')]],
+    ['an empty id', 'id\ndata: x\n\n', [event('x', '')]],
+    ['comments within', 'data: a\n: no\ndata: b\n\n', [event('a\nb')]],
+    ['comments alone', ': ping\n\n:\n\n', []],
+    ['blank lines alone', '\n\r\r\n', []],
+    ['CR', 'data: a\rid: 1\r\rdata: b\r\r', [event('a', '1'), event('b')]],
+    ['CRLF', 'data: a\r\nid: 1\r\n\r\ndata: b\r\n\r\n', [event('a', '1'), event('b')]],
+    ['line ends of every kind', 'data: a\r\ndata: b\rdata: c\n\r\ndata: d\n\r', [event('a\nb\nc'), event('d')]],
+    ['a byte order mark', '\ufeffdata: a\n\n', [event('a')]],
+    ['a byte order mark further on', '\n\ufeffdata: a\n\n', [event(null)]],
+    ['names in another case, or with a space', 'Data: a\n data: b\ndata : c\n\n', [event(null)]],
+    ['characters of several bytes', 'data: 値😀\nid: é\n\n', [event('値😀', 'é')]],
+  ];
+  for (const [what, stream, events] of streams) {
+    test(what, () => {
+      const whole = run(stream);
+      assert.deepEqual(whole, { out: stream, seen: events, fault: null, isInEvent: false });
+      for (const step of [1, 2, 3]) assert.deepEqual(run(stream, undefined, { step }), whole, `in pieces of ${step}`);
+    });
+  }
+});
+
+suite('what goes on', () => {
+  test('an event is held back until it is whole', () => {
+    const events = createEventRewriter({ maxEventBytes: 1000, rewrite: () => 'keep' });
+    const push = (text: string) => events.push(Buffer.from(text)).bytes.toString();
+    assert.equal(push('data: a\n'), '');
+    assert.ok(events.isInEvent());
+    assert.equal(push('\nda'), 'data: a\n\n');
+    assert.ok(events.isInEvent());
+    assert.equal(push('ta: b\r\n\r'), 'data: b\r\n\r');
+    assert.ok(!events.isInEvent());
+    assert.equal(push('\n'), '\n');
+  });
+  test('comments do not wait for an event', () => {
+    const events = createEventRewriter({ maxEventBytes: 8, rewrite: () => 'keep' });
+    for (let time = 0; time < 9; time++) assert.equal(events.push(Buffer.from(':ping\n')).bytes.toString(), ':ping\n');
+    assert.ok(!events.isInEvent());
+  });
+  test('what was not ended does not go on', () => {
+    const cut = run('data: a\n\ndata: b\n');
+    assert.deepEqual([cut.out, cut.isInEvent], ['data: a\n\n', true]);
+  });
+  test('a dropped event takes its line ends with it', () => {
+    const stream = ': c\r\ndata: a\r\n\r\ndata: b\r\n\r\n';
+    for (const step of [1, 2, 3, 100]) {
+      const dropped = run(stream, ({ data }) => (data === 'a' ? 'drop' : 'keep'), { step });
+      assert.equal(dropped.out, ': c\r\ndata: b\r\n\r\n');
+    }
+  });
+  test('nothing after an end', () => {
+    for (const step of [1, 2, 3, 100]) {
+      const ended = run('data: a\n\n: c\ndata: b\r\n\r\n: d\n\ndata: c\n\n', ({ data }) => (data === 'b' ? 'end' : 'keep'), {
+        step,
+      });
+      assert.deepEqual([ended.out, ended.seen.length, ended.fault], ['data: a\n\n: c\n', 2, null]);
+    }
+  });
+  test('changed data: in the place of the first line, with its line end', () => {
+    const stream = 'retry: 5\r\ndata: a\r\nid: 1\r\ndata: b\r\nx: y\r\n\r\n';
+    for (const step of [1, 2, 3, 100]) {
+      const changed = run(stream, ({ data }) => ({ data: `${data}!` }), { step });
+      assert.equal(changed.out, 'retry: 5\r\ndata: a\r\ndata: b!\r\nid: 1\r\nx: y\r\n\r\n');
+    }
+  });
+  test('a changed id: once, and data as it was', () => {
+    const changed = run('id:1\rdata:a\rid:a\0b\rdata\r\r', ({ id }) => ({ id: `m~${id}` }));
+    assert.equal(changed.out, 'id: m~1\rdata:a\rdata\r\r');
+  });
+  test('an event of ours is one event', () => {
+    assert.deepEqual(run(writeEvent('{"a":\n1}')).seen, [event('{"a":\n1}', null, 'message')]);
+  });
+});
+
+suite('what is refused', () => {
+  test('an event that is too large; those before it go on', () => {
+    for (const step of [1, 5, 1000]) {
+      const tooLarge = run(`data: a\n\ndata: ${'b'.repeat(20)}\n\ndata: c\n\n`, undefined, { step, maxEventBytes: 20 });
+      assert.deepEqual([tooLarge.out, tooLarge.fault], ['data: a\n\n', 'body_too_large']);
+    }
+  });
+  test('one of just the size goes on', () => assert.equal(run('data: a\n\n', undefined, { maxEventBytes: 9 }).fault, null));
+  test('many lines are one event', () => {
+    assert.equal(run('data\n'.repeat(50), undefined, { maxEventBytes: 100 }).fault, 'body_too_large');
+  });
+  test('bytes that are not UTF-8', () => {
+    const broken = run(Buffer.concat([Buffer.from('data: a\n\ndata: '), Buffer.from([0xe9]), Buffer.from('\n\n')]));
+    assert.deepEqual([broken.out, broken.fault], ['data: a\n\n', 'json_invalid']);
+  });
+  test('what a rule throws on its own is no fault of the stream', () => {
+    assert.throws(
+      () =>
+        run('data: a\n\n', () => {
+          throw new RangeError('bug');
+        }),
+      RangeError,
+    );
+  });
+});
+
+test('many lines in one piece, and many pieces of one line, take linear time', () => {
+  const rules: EventRules = { maxEventBytes: 1 << 24, rewrite: () => 'keep' };
+  const started = performance.now();
+  const lines = createEventRewriter(rules).push(Buffer.from(`${'data: x\n'.repeat(200_000)}\n`));
+  const pieces = createEventRewriter(rules);
+  for (let time = 0; time < 200_000; time++) pieces.push(Buffer.from('data: x'));
+  assert.equal(lines.bytes.length, 1_600_001);
+  assert.equal(pieces.push(Buffer.from('\n\n')).bytes.length, 1_400_002);
+  assert.ok(performance.now() - started < 5000);
+});
