@@ -113,7 +113,7 @@ function processingOf({ facts, route }: Dispatched, behindDoor: string | null): 
     splice,
     filtersList: isReplay || (method !== null && LISTS.has(method)),
     bindsSession: method === 'initialize',
-    sealsTasks: operation.asTask || method?.startsWith('tasks/') === true,
+    sealsTasks: (operation.knowsTasks && operation.tool !== null) || method?.startsWith('tasks/') === true,
     marks: era === 'legacy' ? behindDoor : null,
   };
   const { filtersList, bindsSession, sealsTasks } = processing;

@@ -7,7 +7,7 @@ import type { Views } from './catalog/view.ts';
 import { type HttpFacts, singleHeader } from './http.ts';
 import { readMarkedId } from './mcp/marks.ts';
 import type { Target } from './mcp/methods.ts';
-import type { Operation } from './mcp/operation.ts';
+import { type Operation, TASKS_EXTENSION } from './mcp/operation.ts';
 import { findPlace, type Path } from './mcp/spans.ts';
 import type { Splice } from './plan.ts';
 import type { Member, Resource } from './resource.ts';
@@ -100,6 +100,8 @@ function findAsker({ http, resource, operation, session }: Found): Result<Route>
 
 /** A task belongs to who began it, like a session. */
 function findTask({ http, resource, operation, principal, sealer, session }: Found, target: Target, at: Path): Result<Route> {
+  if (operation.era === 'modern' && !operation.knowsTasks)
+    return deny({ reason: 'capability_missing', data: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } } });
   const task = openTask(sealer, target.name);
   const backend = [resource, ...resource.members.map((member) => member.resource)].find(({ name }) => name === task?.backend);
   if (task === null || backend === undefined) return deny({ reason: 'task_unknown' });

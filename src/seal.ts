@@ -2,13 +2,13 @@
  * Values that leave this process and must come back unread and unchanged (AES-256-GCM, NIST SP 800-38D): session ids that a
  * client keeps, plans that Envoy carries from one filter to the next. Replicas that share the keys read each other's.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
 /** What a sealed value is for: one that was made for another purpose does not open. */
 export type Purpose = 'session' | 'plan' | 'task';
 
 export interface Sealer {
-  /** @returns base64url text. */
+  /** @returns base64url text; for a task the same text each time, because clients compare the ids of tasks. */
   readonly seal: (purpose: Purpose, value: unknown) => string;
   /** The value; undefined where it was not sealed for this purpose by one of our keys. */
   readonly open: (purpose: Purpose, sealed: string) => unknown;
@@ -27,7 +27,11 @@ export function createSealer(secrets: readonly [Uint8Array, ...Uint8Array[]]): S
     task: deriveKey(secret, 'task'),
   }));
   return {
-    seal: (purpose, value) => encrypt((keys[0] as (typeof keys)[number])[purpose], value),
+    seal: (purpose, value) => {
+      const key = (keys[0] as (typeof keys)[number])[purpose];
+      const text = JSON.stringify(value);
+      return encrypt(key, text, purpose === 'task' ? nonceOf(key, text) : randomBytes(NONCE_BYTES));
+    },
     open: (purpose, sealed) => {
       if (sealed.length > MAX_SEALED || !/^[A-Za-z0-9_-]+$/.test(sealed)) return undefined;
       const bytes = Buffer.from(sealed, 'base64url');
@@ -47,10 +51,14 @@ function deriveKey(secret: Uint8Array, purpose: Purpose): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', `mcp-ext-authz ${purpose}`, 32));
 }
 
-function encrypt(key: Buffer, value: unknown): string {
-  const nonce = randomBytes(NONCE_BYTES);
+/** Differs where the text does, as the nonces of one key must (in the manner of RFC 8452). */
+function nonceOf(key: Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(`nonce ${text}`).digest().subarray(0, NONCE_BYTES);
+}
+
+function encrypt(key: Buffer, text: string, nonce: Buffer): string {
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
-  const sealed = cipher.update(JSON.stringify(value), 'utf8');
+  const sealed = cipher.update(text, 'utf8');
   return Buffer.concat([nonce, sealed, cipher.final(), cipher.getAuthTag()]).toString('base64url');
 }
 

@@ -26,6 +26,7 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   session_unknown: 'sessions.test.ts',
   session_forbidden: 'sessions.test.ts',
   task_unknown: 'tasks.test.ts',
+  capability_missing: 'conformance.test.ts',
   task_forbidden: 'tasks.test.ts',
   target_unknown: 'front-door.test.ts',
   introspection_unavailable: 'introspection.test.ts',
