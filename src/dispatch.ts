@@ -23,6 +23,9 @@ import { backendSession, type Route } from './route.ts';
 import type { Sealer } from './seal.ts';
 import type { Principal } from './token/principal.ts';
 
+/** How long Envoy waits for the front door to end a stream whose token has expired. */
+const CLEAN_END_MS = 1000;
+
 export type Forward = Extract<Answer, { kind: 'forward' }>;
 
 export interface Dispatched {
@@ -86,7 +89,8 @@ export function dispatchToFrontDoor(
     session: route.session,
   };
   const set = [
-    ...lifeHeaders(dispatched, ports.now()),
+    // The front door ends its streams itself, and cleanly: Envoy must not be faster.
+    ...lifeHeaders(dispatched, ports.now() - CLEAN_END_MS),
     [BACKEND_HEADER, entrance.name] as const,
     [PLAN_HEADER, sealPlan(ports.sealer, plan)] as const,
   ];

@@ -74,7 +74,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
       // An answer that is compressed could not be read.
       remove: [PLAN_HEADER, ...(readsAnswer(opened.plan) ? ['accept-encoding'] : [])],
       wantsBody: splice !== null,
-      wantsResponse: readsAnswer(opened.plan) || opened.plan.bindsSession,
+      wantsResponse: readsAnswer(opened.plan) || opened.plan.bindsSession || isBehindDoor(opened),
     };
   }
 
@@ -86,9 +86,12 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     return instead(refuse({ reason: 'request_invalid', cause }, factsNow(opened)));
   }
 
-  function responseHeaders(status: number, headers: Headers): ResponseStep {
+  function responseHeaders(status: number, headers: Headers): ResponseStep | Instead {
     const { plan } = opened;
     const contentType = singleHeader(headers, 'content-type') ?? null;
+    // Envoy's own answer where a backend is out of reach, or another proxy's: clients know nothing of what is behind the door.
+    if (isBehindDoor(opened) && status >= 500 && kindOfAnswer(contentType) === 'other')
+      return instead(refuse({ reason: 'backend_unavailable', cause: `answered ${status}` }, factsNow(opened)));
     const session = plan.bindsSession ? boundSession(opened, headers, ports) : { set: [], remove: [] };
     const wantsBody = readsAnswer(plan) && status >= 200 && status < 300;
     if (!wantsBody) return { kind: 'continue', ...session, wantsBody };
@@ -134,6 +137,10 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
 
 function readsAnswer({ filtersList, marks, sealsTasks }: ProcessingPlan): boolean {
   return filtersList || marks !== null || sealsTasks;
+}
+
+function isBehindDoor({ entrance, backend }: Opened): boolean {
+  return entrance !== backend;
 }
 
 function instead({ answer }: Verdict): Instead {
