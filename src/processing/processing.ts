@@ -108,10 +108,12 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     const { plan } = opened;
     const session = plan.bindsSession ? boundSession(opened, headers, ports) : { set: [], remove: [] };
     const wantsBody = readsAnswer(plan) && status >= 200 && status < 300;
-    return wantsBody ? beginAnswer(headers, isLast, session) : { kind: 'continue', ...session, wantsBody };
+    if (!wantsBody) return { kind: 'continue', ...session, wantsBody };
+    // Nothing can follow that is an answer: clients do not even look at what comes with a 202.
+    return beginAnswer(headers, isLast || status !== 200, session);
   }
 
-  function beginAnswer(headers: Headers, isLast: boolean, session: HeaderChanges): ResponseStep | Instead {
+  function beginAnswer(headers: Headers, isEmpty: boolean, session: HeaderChanges): ResponseStep | Instead {
     const { plan } = opened;
     const list = listRules(opened);
     const isAsked = list?.asked != null;
@@ -119,13 +121,13 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     // In place of what is no list at all an error can go; in place of anything else nothing.
     if (contentType === ENCODED && !isAsked) throw new AnswerUnreadable('content_encoding_unsupported');
     answer = createAnswerRewriter({
-      contentType: isLast ? JSON_TYPE[1] : contentType,
+      contentType: isEmpty && isAsked ? JSON_TYPE[1] : contentType,
       maxBytes: ports.maxAnswerBytes,
       list,
       marks: plan.marks,
       sealTask: plan.sealsTasks ? taskSealer(opened, ports) : null,
     });
-    if (isLast && isAsked) {
+    if (isEmpty && isAsked) {
       const body = answer.push(Buffer.alloc(0), true).toString();
       return { kind: 'respond', response: { status: LATE_STATUS, headers: [JSON_TYPE, NO_STORE], body } };
     }

@@ -328,6 +328,7 @@ describe('a backend that answers anything', () => {
       ['an empty body', json('')],
       ['no body at all', (response) => void response.writeHead(200, { 'content-length': '0' }).end()],
       ['202 without a body', (response) => void response.writeHead(202).end()],
+      ['202 with the list', json(whole, {}, 202)],
       ['204', (response) => void response.writeHead(204).end()],
       [
         'bytes that are not UTF-8',
