@@ -227,7 +227,7 @@ export const REASONS = {
     400,
     MISSING_CAPABILITY,
     'The client has not declared a capability that this method needs.',
-    'The client declares it in params._meta of every request; `error.data.requiredCapabilities` names it.',
+    'From 2026-07-28 on each request of the Tasks extension declares `io.modelcontextprotocol/tasks` among its client capabilities.',
   ),
   task_unknown: refuse(200, INVALID_PARAMS, 'There is no such task.', 'An id is not good beyond a change of `processing.keys`.'),
   task_forbidden: forbid(

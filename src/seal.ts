@@ -8,7 +8,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } f
 export type Purpose = 'session' | 'plan' | 'task';
 
 export interface Sealer {
-  /** @returns base64url text; for a task the same text each time, because clients compare the ids of tasks. */
+  /** @returns base64url text; for a task the same each time, since clients compare its id with the one they hold. */
   readonly seal: (purpose: Purpose, value: unknown) => string;
   /** The value; undefined where it was not sealed for this purpose by one of our keys. */
   readonly open: (purpose: Purpose, sealed: string) => unknown;
@@ -25,12 +25,13 @@ export function createSealer(secrets: readonly [Uint8Array, ...Uint8Array[]]): S
     session: deriveKey(secret, 'session'),
     plan: deriveKey(secret, 'plan'),
     task: deriveKey(secret, 'task'),
+    nonce: deriveKey(secret, 'task nonce'),
   }));
   return {
     seal: (purpose, value) => {
-      const key = (keys[0] as (typeof keys)[number])[purpose];
+      const [first] = keys as [(typeof keys)[number]];
       const text = JSON.stringify(value);
-      return encrypt(key, text, purpose === 'task' ? nonceOf(key, text) : randomBytes(NONCE_BYTES));
+      return encrypt(first[purpose], text, purpose === 'task' ? nonceOf(first.nonce, text) : randomBytes(NONCE_BYTES));
     },
     open: (purpose, sealed) => {
       if (sealed.length > MAX_SEALED || !/^[A-Za-z0-9_-]+$/.test(sealed)) return undefined;
@@ -47,13 +48,13 @@ export function createSealer(secrets: readonly [Uint8Array, ...Uint8Array[]]): S
 }
 
 /** A key for each purpose out of one secret (HKDF, RFC 5869). */
-function deriveKey(secret: Uint8Array, purpose: Purpose): Buffer {
+function deriveKey(secret: Uint8Array, purpose: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', `mcp-ext-authz ${purpose}`, 32));
 }
 
-/** Differs where the text does, as the nonces of one key must (in the manner of RFC 8452). */
+/** Another for every other text, without chance: a nonce that comes twice seals the same text twice. */
 function nonceOf(key: Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(`nonce ${text}`).digest().subarray(0, NONCE_BYTES);
+  return createHmac('sha256', key).update(text).digest().subarray(0, NONCE_BYTES);
 }
 
 function encrypt(key: Buffer, text: string, nonce: Buffer): string {

@@ -26,15 +26,15 @@ export interface Operation {
   /** `params.name` of tools/call, else null. */
   readonly tool: string | null;
   readonly arguments: JsonObject | null;
-  /** The client knows tasks: it asks for one in the params (2025-11-25) or declares the extension (SEP-2663). */
-  readonly knowsTasks: boolean;
+  /** The answer may be a task: asked for in the params (2025-11-25) or by a capability of the client (SEP-2663). */
+  readonly asTask: boolean;
 }
 
 type Call = Exclude<Message, { kind: 'response' }>;
 
 const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
 const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
-export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
+const TASKS_KEY = 'io.modelcontextprotocol/tasks';
 const META = knownKeys([VERSION_KEY, CAPABILITIES_KEY]);
 const MODERN: Revision = '2026-07-28';
 
@@ -69,7 +69,7 @@ function readStream(http: HttpFacts, method: 'GET' | 'DELETE'): Result<Operation
     targets: [],
     tool: null,
     arguments: null,
-    knowsTasks: false,
+    asTask: false,
   });
 }
 
@@ -111,15 +111,15 @@ function readMessage(http: HttpFacts, message: Message): Result<Operation> {
     targets,
     tool,
     arguments: isObject(args) ? args : null,
-    knowsTasks: knowsTasks(message.params),
+    asTask: (tool !== null || message.method.startsWith('tasks/')) && mayBecomeTask(message.params),
   });
 }
 
-function knowsTasks({ task, _meta }: JsonObject): boolean {
+function mayBecomeTask({ task, _meta }: JsonObject): boolean {
   if (task !== undefined) return true;
   const capabilities = isObject(_meta) ? _meta[CAPABILITIES_KEY] : undefined;
   const extensions = isObject(capabilities) ? capabilities.extensions : undefined;
-  return isObject(extensions) && extensions[TASKS_EXTENSION] !== undefined;
+  return isObject(extensions) && extensions[TASKS_KEY] !== undefined;
 }
 
 /** A reply to a request of the server (sampling, elicitation, roots): legacy only. */
@@ -135,7 +135,7 @@ function readResponse(http: HttpFacts, revision: Revision | undefined): Result<O
     targets: [],
     tool: null,
     arguments: null,
-    knowsTasks: false,
+    asTask: false,
   });
 }
 

@@ -160,10 +160,10 @@ const OF_FACADE: readonly Reason[] = ['facade_served', 'client_registered', 'reg
 const OF_ROUTES: readonly Reason[] = [
   'session_unknown',
   'session_forbidden',
+  'capability_missing',
   'task_unknown',
   'task_forbidden',
   'target_unknown',
-  'capability_missing',
 ];
 /** Those of answers, and of what the front door asks. */
 const AFTER_CHECK: readonly Reason[] = ['list_invalid', 'backend_unavailable', 'bridge_limited'];

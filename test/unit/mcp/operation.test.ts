@@ -32,7 +32,7 @@ suite('what is asked', () => {
       targets: [{ type: 'tool', name: 'read' }],
       tool: 'read',
       arguments: { account: 'A-1' },
-      knowsTasks: false,
+      asTask: false,
     }));
 
   test('a modern tool call', () =>
@@ -45,7 +45,7 @@ suite('what is asked', () => {
       targets: [{ type: 'tool', name: 'read' }],
       tool: 'read',
       arguments: { a: [1] },
-      knowsTasks: false,
+      asTask: false,
     }));
 
   test('a call without arguments has none', () =>
@@ -324,7 +324,7 @@ suite('GET and DELETE', () => {
         targets: [],
         tool: null,
         arguments: null,
-        knowsTasks: false,
+        asTask: false,
       });
       assert.equal(accepted(facts({ method })).revision, '2025-03-26');
     });
