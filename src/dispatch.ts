@@ -72,6 +72,11 @@ export function dispatchToBackend(forward: Forward, dispatched: Dispatched, back
   return withoutConflict({ kind: 'forward', set, remove: [...remove, ...overwritten], responseHeaders });
 }
 
+/** Where nothing is processed: straight to the backend. */
+export function dispatchStraight(forward: Forward, dispatched: Dispatched, now: number): Forward {
+  return withoutConflict({ ...forward, set: [...forward.set, ...lifeHeaders(dispatched, now)] });
+}
+
 /** To the front door's own listener, with what it needs to ask the backends on behalf of the caller. */
 export function dispatchToFrontDoor(
   dispatched: Dispatched,
