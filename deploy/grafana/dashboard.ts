@@ -522,6 +522,43 @@ function backends() {
   ];
 }
 
+function lists() {
+  return [
+    graph({
+      title: 'Items of lists',
+      description:
+        'What backends listed, and whether the caller was shown it. All hidden at one backend: its policy or its scopes have changed.',
+      unit: 'cps',
+      queries: [
+        [rate('mcp_ext_authz_list_items_total', BACKEND, 'by (backend, list, outcome)'), '{{backend}} {{list}} {{outcome}}'],
+      ],
+    }),
+    graph({
+      title: 'Under way in ext_proc',
+      description:
+        'Exchanges whose answer is being processed; streams last long. Beyond processing.maxInFlight an instance refuses, and so does Envoy beyond max_requests of its cluster.',
+      unit: 'short',
+      queries: [
+        [`max(mcp_ext_authz_in_flight_processing{${TARGETS}})`, 'busiest instance'],
+        [`sum(mcp_ext_authz_in_flight_processing{${TARGETS}})`, 'all'],
+      ],
+    }),
+    graph({
+      title: 'Given up or left out',
+      description:
+        'Exchanges that ext_proc gave up: Envoy answered 500 or cut them off. Backends that the front door left out: their tools are missing from its list. The log of the instance has the cause.',
+      unit: 'short',
+      queries: [
+        [`sum(increase(mcp_ext_authz_processing_failures_total{${TARGETS}}[$__rate_interval]))`, 'ext_proc'],
+        [
+          `sum by (backend) (increase(mcp_ext_authz_front_door_failures_total{${BACKEND}}[$__rate_interval]))`,
+          'front door {{backend}}',
+        ],
+      ],
+    }),
+  ];
+}
+
 function processes() {
   return [
     graph({
@@ -641,6 +678,7 @@ export function buildDashboard(): dashboard.Dashboard {
     Keys: keys(),
     Policy: policy(),
     Backends: backends(),
+    'Lists and the front door': lists(),
     Process: processes(),
   };
   for (const [title, panels] of Object.entries(rows)) {

@@ -28,28 +28,43 @@ const MIN_RETRY_MS = 50;
 const MAX_RETRY_MS = 30_000;
 /** In a row, none of which gave a stream. */
 const MAX_FAILURES = 6;
+/** A stream that lasted as long was worth its opening, though it may have been silent. */
+const WORTHWHILE_MS = 5000;
+
+export interface FollowTimes {
+  readonly clock: () => number;
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
+}
 
 /** Resolves once the stream is given up, or `signal` ends it. Never rejects. */
-export async function followMember(stream: MemberStream, signal: AbortSignal): Promise<void> {
+export async function followMember(
+  stream: MemberStream,
+  signal: AbortSignal,
+  { clock, wait }: FollowTimes = { clock: () => performance.now(), wait: pause },
+): Promise<void> {
   let lastId = stream.lastId;
   let retryMs = RETRY_MS;
   let failures = 0;
+  let fruitless = 0;
   const take = async (event: ServerEvent): Promise<void> => {
     lastId = event.id ?? lastId;
     retryMs = Math.max(event.retry ?? retryMs, MIN_RETRY_MS);
-    failures = 0;
+    fruitless = 0;
     await stream.take(event);
   };
   while (!signal.aborted && failures < MAX_FAILURES) {
     const opened = await openMember(stream, lastId, signal);
     if (opened === 'none' || signal.aborted) return;
-    failures++;
+    failures = opened === 'failed' ? failures + 1 : 0;
     if (opened !== 'failed') {
+      const begun = clock();
       stream.onOpen();
       await readMember(stream, opened, take, signal);
       if (!stream.onEnd()) return;
+      if (clock() - begun >= WORTHWHILE_MS) fruitless = 0;
     }
-    await pause(Math.min(retryMs * 2 ** (failures - 1), MAX_RETRY_MS), signal);
+    await wait(Math.min(retryMs * 2 ** fruitless, MAX_RETRY_MS), signal);
+    fruitless++;
   }
 }
 

@@ -46,6 +46,7 @@ function aBadDay(metrics: Metrics): void {
   judge(metrics, 'deny', 'tool_forbidden', 'not_in_the_catalog');
   judge(metrics, 'deny', 'token_missing');
   judge(metrics, 'error', 'exchange_timeout', 'post_entry', true);
+  judge(metrics, 'error', 'list_invalid');
   for (const outcome of ['ok', 'refused', 'invalid', 'timeout', 'unavailable']) {
     metrics.delegations.inc({ mode: 'exchange', backend: 'enterprise-ledger', outcome });
     metrics.exchangeDuration.observe({ outcome }, 0.02);
@@ -62,6 +63,10 @@ function aBadDay(metrics: Metrics): void {
   for (const outcome of ['ok', 'invalid']) metrics.catalogRefreshes.inc({ backend: 'enterprise-ledger', outcome });
   metrics.catalogItems.set({ backend: 'enterprise-ledger', list: 'tools' }, 8);
   metrics.backendUp.set({ backend: 'enterprise-ledger' }, 0);
+  for (const outcome of ['shown', 'hidden']) metrics.listItems.inc({ backend: 'enterprise-ledger', list: 'tools', outcome }, 4);
+  metrics.processing.set(1);
+  metrics.processingFailures.inc();
+  metrics.frontDoorFailures.inc({ backend: 'enterprise-ledger' });
   for (const outcome of ['applied', 'refused']) metrics.configReloads.inc({ outcome });
   for (const outcome of ['written', 'lost'] as const) metrics.logLines.inc({ outcome }, 5);
   metrics.inFlight.set(1);

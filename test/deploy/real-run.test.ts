@@ -1,6 +1,7 @@
 /**
  * Every query of the dashboard and of the rules returns data from the sidecar of a real run. Through Envoy come calls that
- * are exchanged for, minted for, denied and, their issuer being out of reach, refused; reloads bring a good bundle and a bad one.
+ * are exchanged for, minted for, denied and, their issuer being out of reach, refused; lists are shown, refused for their
+ * length, and at the front door left out; reloads bring a good bundle and a bad one.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,9 +13,12 @@ import { assertQueriesReturnData } from './support/returns-data.ts';
 
 test('every query returns data from a real run', { skip: missing('prometheus'), timeout: 120_000 }, async (t) => {
   const deadIssuer = `http://127.0.0.1:${await closedPort()}`;
+  const deadBackend = `http://127.0.0.1:${await closedPort()}`;
   const deployment = await startTestDeployment({
     adjustSidecar: (config, urls) => {
       for (const resource of config.resources) resource.url = urls[resource.name];
+      config.resources[1].url = `${deadBackend}/mcp`; // for the sidecar itself; Envoy reaches it
+      config.processing.maxListItems = 7; // of the ledger's eight tools
       config.catalog = { scopes: ['catalog:read'], refreshMs: 200 };
       config.issuers.push({ issuer: deadIssuer, jwksUri: `${deadIssuer}/jwks`, algorithms: ['ES256'] });
       config.resources[1].delegation = 'mint';
@@ -22,12 +26,26 @@ test('every query returns data from a real run', { skip: missing('prometheus'), 
     },
   });
   t.after(deployment.stop);
-  const { ledgerUrl, directoryUrl, tokenOf, testIssuer, sidecar } = deployment;
+  const { ledgerUrl, directoryUrl, frontDoorUrl, tokenOf, testIssuer, sidecar } = deployment;
   const alice = await tokenOf('alice', ledgerUrl);
   const aliceAtDirectory = await tokenOf('alice', directoryUrl);
+  const aliceAtTheDoor = await tokenOf('alice', frontDoorUrl);
   const homeless = testIssuer.token(ledgerUrl, { claims: { iss: deadIssuer } });
 
   async function call(url: string, tool: string, token?: string): Promise<void> {
+    await post(url, { id: 1, method: 'tools/call', params: { name: tool, arguments: {} } }, token);
+  }
+
+  async function list(url: string, token: string): Promise<void> {
+    const clientInfo = { name: 'real-run', version: '1' };
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
+    const session = await post(url, { id: 1, method: 'initialize', params }, token);
+    await post(url, { method: 'notifications/initialized' }, token, session);
+    await post(url, { id: 2, method: 'tools/list' }, token, session);
+  }
+
+  /** Resolves with the session that the answer begins. */
+  async function post(url: string, message: object, token?: string, session: string | null = null): Promise<string | null> {
     const response = await deployment.fetch(url, {
       method: 'POST',
       headers: {
@@ -35,10 +53,12 @@ test('every query returns data from a real run', { skip: missing('prometheus'), 
         accept: 'application/json, text/event-stream',
         'mcp-protocol-version': '2025-11-25',
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(session === null ? {} : { 'mcp-session-id': session }),
       },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: tool, arguments: {} } }),
+      body: JSON.stringify({ jsonrpc: '2.0', ...message }),
     });
     await response.arrayBuffer();
+    return response.headers.get('mcp-session-id');
   }
 
   const badBundle = join(deployment.dir, 'bad-bundle.tar.gz');
@@ -57,6 +77,9 @@ test('every query returns data from a real run', { skip: missing('prometheus'), 
         call(ledgerUrl, 'getAuditTrail', alice),
         call(ledgerUrl, 'listAccounts'),
         call(ledgerUrl, 'listAccounts', homeless),
+        list(ledgerUrl, alice),
+        list(directoryUrl, aliceAtDirectory),
+        list(frontDoorUrl, aliceAtTheDoor),
       ]);
     },
   });

@@ -17,11 +17,14 @@ const yaml = labelledBlocks('yaml');
 const labelled = (label: string) => yaml.filter((block) => block.label === label);
 const reference = read('examples/reference/mcp-ext-authz.yaml');
 const envoy = parse(read('envoy/envoy.yaml')) as Tree;
-const filters: Tree[] = envoy.static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters;
-const [authz] = (envoy.static_resources.clusters as Tree[]).filter(({ name }) => name === 'mcp_ext_authz');
+const manager: Tree = envoy.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
+const filters: Tree[] = manager.http_filters;
+const routes: Tree[] = manager.route_config.virtual_hosts[0].routes;
+const clusters: Tree[] = envoy.static_resources.clusters;
 
 test('every labelled block is of a kind that is tried here', () => {
-  const known = ['sidecar', 'sidecar-part', 'http_filters', 'clusters', 'envoy-endpoint', 'envoy-transport-socket'];
+  const ofEnvoy = ['http_filters', 'routes', 'clusters', 'envoy-endpoint', 'envoy-transport-socket'];
+  const known = ['sidecar', 'sidecar-part', ...ofEnvoy];
   assert.deepEqual(
     yaml.filter(({ label }) => !known.includes(label)),
     [],
@@ -31,10 +34,16 @@ test('every labelled block is of a kind that is tried here', () => {
 describe('configurations of the sidecar', () => {
   for (const { file, text } of labelled('sidecar')) test(file, () => void parseConfig(text));
   for (const { file, text } of labelled('sidecar-part')) {
-    test(`${file}: ${text.split('\n')[1]?.trim()}`, () => void parseConfig(stringify({ ...parse(reference), ...parse(text) })));
+    test(`${file}: ${text.split('\n')[1]?.trim()}`, () => void parseConfig(stringify(addPart(parse(reference), parse(text)))));
   }
   test('the reference configuration', () => void parseConfig(reference));
 });
+
+/** Sections replace sections, and a resource the one of its name: the front door needs those that a part does not tell of. */
+function addPart(whole: Tree, part: Tree): Tree {
+  const resources = new Map([...whole.resources, ...(part.resources ?? [])].map((one: Tree) => [one.name, one]));
+  return { ...whole, ...part, resources: [...resources.values()] };
+}
 
 describe('Envoy', () => {
   test('filters are those of envoy/envoy.yaml', () => {
@@ -44,9 +53,34 @@ describe('Envoy', () => {
     }
   });
 
-  test('so is the cluster, but for its health check', () => {
-    const { health_checks: _, ...rest } = authz as Tree;
-    for (const { file, text } of labelled('clusters')) assert.deepEqual(parse(text), [rest], file);
+  test('so are the clusters, but for their health checks', () => {
+    const blocks = labelled('clusters').map(({ file, text }) => ({ file, shown: parse(text) as Tree[] }));
+    for (const { file, shown } of blocks) {
+      const named = shown.map(({ name }) => clusters.find((one) => one.name === name));
+      assert.deepEqual(
+        shown,
+        named.map(({ health_checks: _, ...rest }: Tree = {}) => rest),
+        file,
+      );
+    }
+    const told = blocks.flatMap(({ shown }) => shown.map(({ name }) => name)).sort();
+    assert.deepEqual(told, ['front_door', 'mcp_ext_authz', 'mcp_ext_proc']);
+  });
+
+  test('so are the routes, by another name', () => {
+    const blocks = labelled('routes').map(({ file, text }) => ({ file, shown: parse(text) as Tree[] }));
+    for (const { file, shown } of blocks) {
+      const paths = new Set(shown.map(({ match }) => match.path));
+      const own = JSON.stringify(routes)
+        .replaceAll(/enterprise[-_]ledger/g, 'orders')
+        .replaceAll(/employee[-_]directory/g, 'staff');
+      const expected = (JSON.parse(own) as Tree[]).filter(({ match }) => paths.has(match.path));
+      assert.deepEqual(shown, expected, file);
+    }
+    assert.deepEqual(
+      blocks.map(({ file }) => file),
+      ['README.md', 'docs/deploying.md'],
+    );
   });
 
   test('and the endpoint on a Unix socket is the one that the file proposes', () => {

@@ -154,3 +154,39 @@ test('a safe URL is https, or http to this very host', () => {
   );
   assert.deepEqual(unsafe.filter(isSafeUrl), []);
 });
+
+suite('an answer that is read as it comes', () => {
+  const open = (t: TestContext, timeoutMs = 2000) => {
+    const client = createHttpClient({ timeoutMs, maxResponseBytes: 10 });
+    t.after(client.close);
+    return client;
+  };
+
+  test('has its headers, and its pieces before its end', async (t) => {
+    const peer = await startPeer(t, (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'mcp-session-id': 's-1' });
+      response.write('data: a piece longer than the other limit\n\n');
+    });
+    const end = new AbortController();
+    const headers = { 'x-a': 'b' };
+    const answer = await open(t).stream(peer.url, { method: 'POST', headers, body: '{}', signal: end.signal });
+    assert.deepEqual([answer.status, answer.headers.get('mcp-session-id')], [200, 's-1']);
+    const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+    assert.match(new TextDecoder().decode((await reader.read()).value), /^data: a piece/);
+    end.abort();
+    await assert.rejects(reader.read());
+    assert.deepEqual([peer.seen[0]?.method, peer.seen[0]?.body, peer.seen[0]?.headers['x-a']], ['POST', '{}', 'b']);
+  });
+
+  test('is not fetched from elsewhere', async (t) => {
+    const peer = await startPeer(t, (response) => void response.writeHead(307, { location: '/elsewhere' }).end());
+    const answer = await open(t).stream(peer.url, { method: 'GET', headers: {} });
+    assert.equal(answer.status, 307);
+    assert.equal(peer.seen.length, 1);
+  });
+
+  test('must begin in time', async (t) => {
+    const peer = await startPeer(t, () => {});
+    await assert.rejects(open(t, 100).stream(peer.url, { method: 'GET', headers: {} }), /Timeout/i);
+  });
+});

@@ -71,7 +71,7 @@ suite('a backend behind the front door that is out of reach', () => {
   for (const marks of [null, 'ledger']) {
     test(`is an error with the id of the request, and recorded: ${marks === null ? 'modern' : 'legacy'}`, () => {
       const { exchange, refused } = begin(door, { marks });
-      const step = exchange.responseHeaders(503, TEXT);
+      const step = exchange.responseHeaders(503, TEXT, false);
       assert.ok(step.kind === 'respond');
       const { status, body } = step.response;
       const { id, error } = JSON.parse(body);
@@ -88,13 +88,13 @@ suite('a backend behind the front door that is out of reach', () => {
       [404, 'text/plain'],
     ] as const) {
       const { exchange, refused } = begin(door, { marks: 'ledger' });
-      assert.equal(exchange.responseHeaders(status, headers({ 'content-type': type })).kind, 'continue');
+      assert.equal(exchange.responseHeaders(status, headers({ 'content-type': type }), false).kind, 'continue');
       assert.deepEqual(refused, []);
     }
   });
 
   test('has its word passed on where clients know it by its own address', () => {
     const { exchange } = begin(ledger, { bindsSession: true });
-    assert.equal(exchange.responseHeaders(503, TEXT).kind, 'continue');
+    assert.equal(exchange.responseHeaders(503, TEXT, false).kind, 'continue');
   });
 });

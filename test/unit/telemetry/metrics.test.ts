@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { denied, newFacts } from '../../../src/authorize.ts';
+import type { BackendView } from '../../../src/catalog/view.ts';
 import { check } from '../../../src/check.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { decisionRecord } from '../../../src/record.ts';
@@ -34,6 +35,19 @@ suite('the metrics', () => {
       { decision: 'deny', reason: 'resource_unknown', method: 'POST', tool: 'none', backend: 'none' },
       { decision: 'allow', reason: 'allowed', method: 'GET', tool: 'none', backend: 'ledger' },
     ]);
+  });
+
+  test('name tools that only the catalog knows, up to a number that no backend can move', async () => {
+    const metrics = createMetrics('1.2.3');
+    const tool = { title: null, description: null, annotations: {}, inputSchema: {}, fingerprint: '' };
+    for (let at = 0; at < 1005; at++) {
+      const name = `tool-${at}`;
+      const view = { tools: new Map([[name, { ...tool, name }]]) } as unknown as BackendView;
+      await count(metrics, request({ body: callOf(name) }), { views: () => view });
+    }
+    const tools = (await labelsOf(metrics)).map((labels) => labels.tool);
+    assert.equal(tools.length, 1001);
+    assert.ok(tools.includes('tool-999') && tools.includes('other') && !tools.includes('tool-1000'));
   });
 
   test('measure the whole and every stage', async () => {
