@@ -16,10 +16,9 @@ import { signInAt } from '../../../examples/keycloak/sign-in.ts';
 import { searchKeycloak } from '../../../scripts/keycloak.ts';
 import type { Reply } from '../../support/ask.ts';
 import { createBrowserProvider } from '../../support/browser.ts';
-import { startWorld, type World } from './support/world.ts';
+import { GATEWAY, startWorld, type World } from './support/world.ts';
 
 const { home, problem } = searchKeycloak();
-const GATEWAY = 'ai-identity-gateway';
 const LEDGER_AUDIENCE = 'https://enterprise-ledger.internal/mcp';
 
 let world: World;
