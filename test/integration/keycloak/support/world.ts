@@ -59,6 +59,7 @@ export async function startWorld(home: string) {
     realm: administer(keycloak),
     user,
     metrics,
+    decisions,
     /** `fetch` that trusts the local authority. */
     fetch: ((input: string | URL, init?: object) =>
       undiciFetch(input, { ...init, dispatcher: agent })) as unknown as typeof globalThis.fetch,
