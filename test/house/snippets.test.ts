@@ -71,7 +71,9 @@ describe('Envoy', () => {
     const blocks = labelled('routes').map(({ file, text }) => ({ file, shown: parse(text) as Tree[] }));
     for (const { file, shown } of blocks) {
       const paths = new Set(shown.map(({ match }) => match.path));
-      const own = JSON.stringify(routes).replaceAll(/enterprise[-_]ledger/g, 'orders').replaceAll(/employee[-_]directory/g, 'staff');
+      const own = JSON.stringify(routes)
+        .replaceAll(/enterprise[-_]ledger/g, 'orders')
+        .replaceAll(/employee[-_]directory/g, 'staff');
       const expected = (JSON.parse(own) as Tree[]).filter(({ match }) => paths.has(match.path));
       assert.deepEqual(shown, expected, file);
     }
