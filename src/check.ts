@@ -73,6 +73,7 @@ function visit(asked: Asked, route: Route, facts: Facts, ports: Ports): Verdict 
   facts.operation = route.operation;
   const concerned = route.backend === null ? resource.members.map((member) => member.resource) : [route.backend];
   facts.resource = route.backend ?? resource;
+  facts.tool = toolFacts(facts.resource, ports.views, route.operation.tool);
   const allowed = authorizeAny(
     concerned.map((backend) => ({ ...asked, resource: backend, operation: route.operation })),
     ports,

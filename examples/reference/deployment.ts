@@ -37,7 +37,8 @@ export type Deployment = Awaited<ReturnType<typeof startDeployment>>;
 
 type Tree = Record<string, any>;
 
-const ACTOR = 'ai-identity-gateway';
+/** Who the gateway is, in its tokens and at the authorization server. */
+export const actor = 'ai-identity-gateway';
 
 export async function startDeployment(options: DeploymentOptions) {
   const { dir, transport = 'tcp', delegation = 'exchange', say = () => {} } = options;
@@ -80,7 +81,7 @@ export async function startDeployment(options: DeploymentOptions) {
       { issuer: authorizationServer.issuer, jwksUri: authorizationServer.jwksUri },
       { issuer: mintIssuer, jwksUri: `${mintIssuer}/.well-known/jwks.json` },
     ];
-    const backendOptions = { issuers, actor: ACTOR, record };
+    const backendOptions = { issuers, actor, record };
     const ledger = await startEnterpriseLedger(backendOptions);
     stops.push(ledger.stop);
     const directory = await startEmployeeDirectory(backendOptions);

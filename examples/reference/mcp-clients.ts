@@ -7,16 +7,16 @@ import type { Connect } from './mcp-session.ts';
 export type McpClient = {
   readonly name: string;
   readonly connect: Connect;
-  /** The revision that the gateway sees, by backend: the ledger knows sessions only, the directory both eras. */
-  readonly revisions: Readonly<Record<'enterprise-ledger' | 'employee-directory', string>>;
+  /** The revision that the gateway sees: the ledger knows sessions only, the directory and the front door both eras. */
+  readonly revisions: Readonly<Record<'enterprise-ledger' | 'employee-directory' | 'front-door', string>>;
   /** The message of the error that a refusal by policy becomes. */
   readonly showRefusal: (message: string) => string;
 };
 
 const LEGACY = '2025-11-25';
 const MODERN = '2026-07-28';
-const legacyOnly = { 'enterprise-ledger': LEGACY, 'employee-directory': LEGACY };
-const modernWherePossible = { 'enterprise-ledger': LEGACY, 'employee-directory': MODERN };
+const legacyOnly = { 'enterprise-ledger': LEGACY, 'employee-directory': LEGACY, 'front-door': LEGACY };
+const modernWherePossible = { 'enterprise-ledger': LEGACY, 'employee-directory': MODERN, 'front-door': MODERN };
 const bare = (message: string) => message;
 const withCode = (message: string) => `MCP error -31403: ${message}`;
 

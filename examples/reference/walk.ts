@@ -5,7 +5,8 @@
 import type { Deployment } from './deployment.ts';
 import { CLIENTS, type McpClient } from './mcp-clients.ts';
 import { bold } from './paint.ts';
-import { readCounters, showDecisions, showRevisions } from './walk-records.ts';
+import { useFrontDoor } from './walk-door.ts';
+import { checksOf, readCounters, readLines, showDecisions, showRevisions } from './walk-records.ts';
 import * as steps from './walk-steps.ts';
 import { createWalker, expect, type Say, type Walker } from './walker.ts';
 
@@ -13,28 +14,37 @@ export async function walk(deployment: Deployment, say: Say, client: McpClient =
   const started = performance.now();
   const walker = createWalker(deployment, client, say);
   const { title, shown } = walker;
-  const earlier = { decisions: (await readCounters(walker)).sum, requests: deployment.requests.length };
+  const checksBefore = (await readCounters(walker)).sum;
+  const earlier = {
+    checks: checksBefore,
+    lines: (await readLines(walker, (lines) => checksOf(lines).length >= checksBefore)).length,
+    requests: deployment.requests.length,
+  };
   try {
     await ask(walker);
   } finally {
     await walker.closeSessions();
   }
 
-  title('9. The decision log, one line for each Check');
+  title('10. The decision log: a line for each Check, and for each request that the sidecar makes itself');
   const counters = await readCounters(walker);
-  const decisions = await showDecisions(walker, earlier.decisions, counters.sum);
-  showRevisions(walker, decisions);
+  const checks = counters.sum - earlier.checks;
+  const requests = deployment.requests.slice(earlier.requests);
+  const decisions = await showDecisions(walker, earlier.lines, checks, requests);
+  showRevisions(walker, decisions.checks);
 
-  title('10. The counters that Prometheus reads');
+  title('11. The counters that Prometheus reads');
   for (const line of counters.lines) shown(line);
 
-  const requests = deployment.requests.slice(earlier.requests);
   const tokens = new Set(requests.map(({ delegation }) => (delegation as { jti?: string } | null)?.jti));
   expect(tokens.size === requests.length, 'every request had a token of its own', tokens.size);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   say();
   say(
-    `${bold('Done.')} ${decisions.length} Checks, ${requests.length} of them reached a backend, each with a delegation token of its own; ${seconds} s.`,
+    `${bold('Done.')} ${checks} Checks; ${requests.length} requests reached a backend, each with a delegation token of its own:`,
+  );
+  say(
+    `${decisions.forwarded} that clients sent, ${decisions.atDoor} of the front door in their name, ${decisions.catalog} of the catalog; ${seconds} s.`,
   );
 }
 
@@ -61,4 +71,6 @@ async function ask(walker: Walker): Promise<void> {
   await steps.useExpiredToken(walker);
   title('8. A client that forges what only the gateway may say');
   await steps.forgeHeaders(walker, tokens);
+  title('9. One MCP server for all: the front door');
+  await useFrontDoor(walker);
 }

@@ -84,10 +84,10 @@ describe('the running configuration', () => {
     assert.deepEqual([raw, validate], [true, true]);
   });
 
-  test('the body limit comes first with the same number, ext_authz last before the router', () => {
+  test('the body limit comes first with the same number, ext_authz before the router, and after it ext_proc alone', () => {
     assert.deepEqual(
       parts.filters.map(({ name }) => name),
-      ['envoy.filters.http.body_size_limit', 'envoy.filters.http.ext_authz', 'envoy.filters.http.router'],
+      ['body_size_limit', 'ext_authz', 'ext_proc', 'router'].map((name) => `envoy.filters.http.${name}`),
     );
     assert.equal(Number(parts.filters[0]?.typed_config.max_request_bytes), 262_144);
   });
@@ -108,11 +108,34 @@ describe('the running configuration', () => {
   });
 
   test('every route is exact, goes through ext_authz, and the rest is a 404', () => {
-    for (const route of parts.routes) assert.equal(route.typed_per_filter_config, undefined, 'a route with its own ext_authz');
-    assert.deepEqual(
-      parts.routes.map(({ match }) => match),
-      [{ path: PATHS.ledger }, { path: PATHS.directory }, { prefix: '/' }],
-    );
+    for (const { typed_per_filter_config: own = {} } of parts.routes)
+      assert.deepEqual(
+        Object.keys(own).filter((name) => name !== 'envoy.filters.http.ext_proc'),
+        [],
+        'a route with its own ext_authz',
+      );
+    const { ledger, directory } = PATHS;
+    const seen = parts.routes.map(({ match: { headers = [], ...match } }) => [match, headers.map((one: Tree) => one.name)]);
+    const planned = ['x-mcp-plan'];
+    const named = ['x-mcp-plan', 'x-mcp-backend'];
+    assert.deepEqual(seen, [
+      [{ path: ledger }, planned],
+      [{ path: ledger }, []],
+      [{ path: directory }, planned],
+      [{ path: directory }, []],
+      ...['ledger', 'directory', 'door'].map(() => [{ path: '/mcp' }, named]),
+      [{ path: '/mcp' }, []],
+      [{ prefix: '/' }, []],
+    ]);
+  });
+
+  test('what carries a plan goes through ext_proc, and of the front door only what names its backend anywhere', () => {
+    for (const { match, route, direct_response: own, typed_per_filter_config: filters } of parts.routes) {
+      const isPlanned = match.headers?.some(({ name }: Tree) => name === 'x-mcp-plan') ?? false;
+      const isProcessed = filters?.['envoy.filters.http.ext_proc'] !== undefined;
+      assert.equal(isProcessed, isPlanned && route.cluster !== 'front_door', JSON.stringify(match));
+      if (match.path === '/mcp' && match.headers === undefined) assert.equal(own.status, 503);
+    }
     assert.equal(parts.routes.at(-1)?.direct_response.status, 404);
   });
 

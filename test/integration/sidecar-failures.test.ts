@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { writeSidecarConfig } from '../../examples/reference/gateway.ts';
 import { startProcess } from '../../examples/reference/process.ts';
 import { ask, lineOf, settledLines } from '../support/ask.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { stats } from '../support/envoy-admin.ts';
 import { waitUntil } from '../support/ndjson.ts';
 
@@ -28,6 +28,7 @@ for (const transport of ['tcp', 'unix'] as const) {
       deployment = await startTestDeployment({
         transport,
         delegation: 'mint',
+        adjustSidecar: withoutCatalog,
         adjustEnvoy: (config) => {
           const { http_filters: filters } = config.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
           filters.find(

@@ -21,7 +21,24 @@ describe('the walk passes with', () => {
   for (const client of Object.values(CLIENTS)) {
     test(client.name, async () => {
       const lines = await take(client);
-      assert.match(lines.at(-1) ?? '', /Done\..* \d+ Checks, \d+ of them reached a backend/);
+      assert.match(lines.at(-2) ?? '', /Done\..* \d+ Checks; \d+ requests reached a backend/);
+      const [sum = 0] =
+        /(\d+) requests/
+          .exec(lines.at(-2) ?? '')
+          ?.slice(1)
+          .map(Number) ?? [];
+      const parts = /(\d+) that clients sent, (\d+) of the front door.*, (\d+) of the catalog/.exec(lines.at(-1) ?? '');
+      const counts = parts?.slice(1).map(Number) ?? [];
+      assert.equal(
+        counts.reduce((total, count) => total + count, 0),
+        sum,
+      );
+      assert.ok((counts[0] ?? 0) > 10 && (counts[1] ?? 0) >= 4, counts.join());
+      for (const name of ['enterprise_ledger_listAccounts', 'employee_directory_listEmployees'])
+        assert.ok(
+          lines.some((line) => line.includes(name)),
+          `the front door lists ${name}`,
+        );
       for (const [backend, revision] of Object.entries(client.revisions)) {
         const told = `${client.name} spoke ${revision} to ${backend}`;
         assert.ok(

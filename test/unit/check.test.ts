@@ -13,6 +13,7 @@ import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../../src/reaso
 import { decisionRecord } from '../../src/record.ts';
 import { publicName } from '../../src/resource.ts';
 import { deny, ok } from '../../src/result.ts';
+import { createSealer } from '../../src/seal.ts';
 import type { Principal } from '../../src/token/principal.ts';
 import type { Denial } from '../../src/verdict.ts';
 import {
@@ -780,5 +781,18 @@ suite('whatever comes', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+suite('at the front door', () => {
+  const door = { ...ledger, name: 'door', path: '/mcp', url: null, members: [{ resource: ledger, prefix: 'led' }] };
+  const spec = { resources: [ledger, door], sealer: createSealer([Buffer.alloc(32, 7)]) };
+  const call = (lines: Record<string, string> = {}) => request({ path: '/mcp', body: callOf('led_getBalance'), lines });
+
+  test('a call that it carries itself is recorded as one of its backend, by the name of the tool there', async () => {
+    const verdict = await decide(call(), spec);
+    assert.equal(new Map(forwardOf(verdict).set).get('x-mcp-backend'), 'door');
+    const { tool, backend } = decisionRecord(verdict);
+    assert.deepEqual([tool, backend, verdict.facts.tool?.known], ['getBalance', 'ledger', true]);
   });
 });
