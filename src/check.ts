@@ -16,7 +16,7 @@ import {
 } from './authorize.ts';
 import { toolFacts } from './catalog/tool-facts.ts';
 import { inTime } from './deadline.ts';
-import { dispatchToBackend, dispatchToFrontDoor } from './dispatch.ts';
+import { dispatchStraight, dispatchToBackend, dispatchToFrontDoor } from './dispatch.ts';
 import type { Facade } from './facade/facade.ts';
 import type { HttpFacts } from './http.ts';
 import type { JsonLimits } from './mcp/json.ts';
@@ -58,9 +58,13 @@ async function forward(asked: Asked, route: Route, facts: Facts, ports: Ports, d
   const backend = route.backend as Resource;
   const { sealer } = ports;
   const verdict = await authorize({ ...asked, resource: backend, operation: route.operation }, ports, deadlineMs, facts);
-  if (verdict.answer.kind !== 'forward' || sealer === null) return verdict;
+  if (verdict.answer.kind !== 'forward') return verdict;
   const dispatched = { facts, principal: asked.principal, entrance: asked.resource, route };
-  return { ...verdict, answer: dispatchToBackend(verdict.answer, dispatched, backend, { ...ports, sealer }) };
+  const answer =
+    sealer === null
+      ? dispatchStraight(verdict.answer, dispatched, ports.now())
+      : dispatchToBackend(verdict.answer, dispatched, backend, { ...ports, sealer });
+  return { ...verdict, answer };
 }
 
 /** To the front door, which asks the backends it concerns; each of its questions is authorized on its own. */

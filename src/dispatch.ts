@@ -7,7 +7,7 @@ import type { Answer, Facts } from './authorize.ts';
 import { isIdentityHeader } from './delegation/headers.ts';
 import type { HttpFacts } from './http.ts';
 import { LISTS } from './mcp/lists.ts';
-import { encodeSentinel } from './mcp/operation.ts';
+import { encodeSentinel, type Operation } from './mcp/operation.ts';
 import {
   BACKEND_HEADER,
   type HeaderLine,
@@ -22,6 +22,9 @@ import type { Resource } from './resource.ts';
 import { backendSession, type Route } from './route.ts';
 import type { Sealer } from './seal.ts';
 import type { Principal } from './token/principal.ts';
+
+/** How long Envoy waits for the front door to end a stream whose token has expired. */
+const CLEAN_END_MS = 1000;
 
 export type Forward = Extract<Answer, { kind: 'forward' }>;
 
@@ -69,6 +72,11 @@ export function dispatchToBackend(forward: Forward, dispatched: Dispatched, back
   return withoutConflict({ kind: 'forward', set, remove: [...remove, ...overwritten], responseHeaders });
 }
 
+/** Where nothing is processed: straight to the backend. */
+export function dispatchStraight(forward: Forward, dispatched: Dispatched, now: number): Forward {
+  return withoutConflict({ ...forward, set: [...forward.set, ...lifeHeaders(dispatched, now)] });
+}
+
 /** To the front door's own listener, with what it needs to ask the backends on behalf of the caller. */
 export function dispatchToFrontDoor(
   dispatched: Dispatched,
@@ -86,7 +94,8 @@ export function dispatchToFrontDoor(
     session: route.session,
   };
   const set = [
-    ...lifeHeaders(dispatched, ports.now()),
+    // The front door ends its streams itself, and cleanly: Envoy must not be faster.
+    ...lifeHeaders(dispatched, ports.now() - CLEAN_END_MS),
     [BACKEND_HEADER, entrance.name] as const,
     [PLAN_HEADER, sealPlan(ports.sealer, plan)] as const,
   ];
@@ -113,11 +122,15 @@ function processingOf({ facts, route }: Dispatched, behindDoor: string | null): 
     splice,
     filtersList: isReplay || (method !== null && LISTS.has(method)),
     bindsSession: method === 'initialize',
-    sealsTasks: operation.asTask || method?.startsWith('tasks/') === true,
+    sealsTasks: isReplay || operation.asTask || method?.startsWith('tasks/') === true || aboutTasks(operation),
     marks: era === 'legacy' ? behindDoor : null,
   };
   const { filtersList, bindsSession, sealsTasks } = processing;
   return behindDoor !== null || splice !== null || filtersList || bindsSession || sealsTasks ? processing : null;
+}
+
+function aboutTasks({ targets }: Operation): boolean {
+  return targets.some(({ type }) => type === 'task');
 }
 
 /** The backend's own session id in place of the one that the client holds. */
@@ -130,9 +143,14 @@ function sessionHeaders({ route, entrance }: Dispatched): HeaderLine[] {
   return headers;
 }
 
-/** A header that means nothing to the backend: of another era, or in front of one that keeps no sessions. */
+/**
+ * Headers that mean nothing to the backend: of another era, or in front of one that keeps no sessions; and what would have
+ * it repeat an answer where nobody looks for one.
+ */
 function sessionRemoved({ facts, route }: Dispatched): string[] {
-  return facts.http.headers.has('mcp-session-id') && backendSession(route)?.id == null ? ['mcp-session-id'] : [];
+  const removed = backendSession(route)?.id == null ? ['mcp-session-id'] : [];
+  if (route.operation.method !== 'GET') removed.push('last-event-id');
+  return removed.filter((name) => facts.http.headers.has(name));
 }
 
 /** Backends repeat their id in every answer; the client must go on with its own. */

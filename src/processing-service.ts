@@ -15,7 +15,14 @@ export interface ProcessingOptions extends Observers {
 
 export function processingService({ live, observe, maxInFlight, metrics, log }: ProcessingOptions): Service {
   const open = createProcessing(() => processingPorts(live()), {
-    onRefused: observe,
+    onRefused: (verdict) => {
+      observe(verdict);
+      const { reason, cause, facts } = verdict;
+      if (reason !== 'backend_unavailable') return;
+      const backend = facts.resource?.name ?? '';
+      metrics.frontDoorFailures.inc({ backend });
+      log('warn', 'a backend behind the front door is out of reach', { backend, cause: describeCause(cause) });
+    },
     onList: (backend, { row, shown, hidden }) => {
       metrics.listItems.inc({ backend, list: row.member, outcome: 'shown' }, shown);
       metrics.listItems.inc({ backend, list: row.member, outcome: 'hidden' }, hidden);

@@ -25,6 +25,7 @@ const INVALID_REQUEST = -32600;
 const METHOD_NOT_FOUND = -32601;
 const INVALID_PARAMS = -32602;
 const HEADER_MISMATCH = -32020;
+const MISSING_CAPABILITY = -32021;
 const UNSUPPORTED_VERSION = -32022;
 const UNAUTHENTICATED = -31401;
 const FORBIDDEN = -31403;
@@ -221,6 +222,12 @@ export const REASONS = {
     INVALID_REQUEST,
     'This session belongs to another caller.',
     'A session is bound to issuer, subject and client of the token that began it: somebody holds the id of somebody else.',
+  ),
+  capability_missing: refuse(
+    400,
+    MISSING_CAPABILITY,
+    'The client has not declared a capability that this method needs.',
+    'From 2026-07-28 on each request of the Tasks extension declares `io.modelcontextprotocol/tasks` among its client capabilities.',
   ),
   task_unknown: refuse(200, INVALID_PARAMS, 'There is no such task.', 'An id is not good beyond a change of `processing.keys`.'),
   task_forbidden: forbid(

@@ -8,7 +8,7 @@ import { type HttpFacts, singleHeader } from './http.ts';
 import { readMarkedId } from './mcp/marks.ts';
 import type { Target } from './mcp/methods.ts';
 import type { Operation } from './mcp/operation.ts';
-import { findPlace, type Path } from './mcp/spans.ts';
+import { findPlace, type Path, type Place } from './mcp/spans.ts';
 import type { Splice } from './plan.ts';
 import type { Member, Resource } from './resource.ts';
 import { findResourceOwner } from './resource-owner.ts';
@@ -17,6 +17,7 @@ import type { Sealer } from './seal.ts';
 import { type BackendSession, openSession, principalKey, type Session } from './session.ts';
 import { openTask } from './task.ts';
 import type { Principal } from './token/principal.ts';
+import type { Denial } from './verdict.ts';
 
 export interface Route {
   /** Null: it concerns several, or none. */
@@ -59,6 +60,7 @@ export function findRoute(routed: Routed, sealer: Sealer | null, views: Views): 
   if (!session.ok) return session;
   const found = { ...routed, sealer, session: session.value };
   if (operation.kind === 'response') return findAsker(found);
+  if (operation.method === 'subscriptions/listen' && resource.members.length === 0) return findListened(found);
   const [target] = operation.targets;
   const at = operation.method === null ? undefined : NAMED_AT[operation.method];
   if (target === undefined || at === undefined) {
@@ -100,11 +102,34 @@ function findAsker({ http, resource, operation, session }: Found): Result<Route>
 
 /** A task belongs to who began it, like a session. */
 function findTask({ http, resource, operation, principal, sealer, session }: Found, target: Target, at: Path): Result<Route> {
+  // What any server says of any task (SEP-2663), an unknown one too.
+  if (operation.era === 'modern' && !operation.asTask) return deny(WITHOUT_TASKS);
   const task = openTask(sealer, target.name);
   const backend = [resource, ...resource.members.map((member) => member.resource)].find(({ name }) => name === task?.backend);
   if (task === null || backend === undefined) return deny({ reason: 'task_unknown' });
   if (task.principal !== principalKey(principal)) return deny({ reason: 'task_forbidden' });
   return ok({ backend, ...renamed(http, operation, { ...target, name: task.id }, at), session });
+}
+
+const WITHOUT_TASKS: Denial = {
+  reason: 'capability_missing',
+  data: { requiredCapabilities: { extensions: { 'io.modelcontextprotocol/tasks': {} } } },
+};
+
+/** A stream of modern notifications: the tasks that it is about are the caller's own. */
+function findListened({ http, resource, operation, principal, sealer, session }: Found): Result<Route> {
+  const targets: Target[] = [];
+  for (const target of operation.targets) {
+    const task = target.type === 'task' ? openTask(sealer, target.name) : null;
+    if (target.type === 'task' && task?.backend !== resource.name) return deny({ reason: 'task_unknown' });
+    if (task !== null && task.principal !== principalKey(principal)) return deny({ reason: 'task_forbidden' });
+    targets.push(task === null ? target : { ...target, name: task.id });
+  }
+  const ids = targets.filter(({ type }) => type === 'task').map(({ name }) => name);
+  if (ids.length === 0) return ok({ backend: resource, operation, splice: null, session });
+  const place = findPlace(textOf(http), ['params', 'notifications', 'taskIds']) as Place;
+  const splice = { ...place, to: JSON.stringify(ids) };
+  return ok({ backend: resource, operation: { ...operation, targets }, splice, session });
 }
 
 /** Which backend has the tool, the prompt or the resource. */

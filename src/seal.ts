@@ -2,13 +2,13 @@
  * Values that leave this process and must come back unread and unchanged (AES-256-GCM, NIST SP 800-38D): session ids that a
  * client keeps, plans that Envoy carries from one filter to the next. Replicas that share the keys read each other's.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
 /** What a sealed value is for: one that was made for another purpose does not open. */
 export type Purpose = 'session' | 'plan' | 'task';
 
 export interface Sealer {
-  /** @returns base64url text. */
+  /** @returns base64url text; for a task the same each time, since clients compare its id with the one they hold. */
   readonly seal: (purpose: Purpose, value: unknown) => string;
   /** The value; undefined where it was not sealed for this purpose by one of our keys. */
   readonly open: (purpose: Purpose, sealed: string) => unknown;
@@ -25,9 +25,14 @@ export function createSealer(secrets: readonly [Uint8Array, ...Uint8Array[]]): S
     session: deriveKey(secret, 'session'),
     plan: deriveKey(secret, 'plan'),
     task: deriveKey(secret, 'task'),
+    nonce: deriveKey(secret, 'task nonce'),
   }));
   return {
-    seal: (purpose, value) => encrypt((keys[0] as (typeof keys)[number])[purpose], value),
+    seal: (purpose, value) => {
+      const [first] = keys as [(typeof keys)[number]];
+      const text = JSON.stringify(value);
+      return encrypt(first[purpose], text, purpose === 'task' ? nonceOf(first.nonce, text) : randomBytes(NONCE_BYTES));
+    },
     open: (purpose, sealed) => {
       if (sealed.length > MAX_SEALED || !/^[A-Za-z0-9_-]+$/.test(sealed)) return undefined;
       const bytes = Buffer.from(sealed, 'base64url');
@@ -43,14 +48,18 @@ export function createSealer(secrets: readonly [Uint8Array, ...Uint8Array[]]): S
 }
 
 /** A key for each purpose out of one secret (HKDF, RFC 5869). */
-function deriveKey(secret: Uint8Array, purpose: Purpose): Buffer {
+function deriveKey(secret: Uint8Array, purpose: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', `mcp-ext-authz ${purpose}`, 32));
 }
 
-function encrypt(key: Buffer, value: unknown): string {
-  const nonce = randomBytes(NONCE_BYTES);
+/** Another for every other text, without chance: a nonce that comes twice seals the same text twice. */
+function nonceOf(key: Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest().subarray(0, NONCE_BYTES);
+}
+
+function encrypt(key: Buffer, text: string, nonce: Buffer): string {
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
-  const sealed = cipher.update(JSON.stringify(value), 'utf8');
+  const sealed = cipher.update(text, 'utf8');
   return Buffer.concat([nonce, sealed, cipher.final(), cipher.getAuthTag()]).toString('base64url');
 }
 

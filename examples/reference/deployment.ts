@@ -29,6 +29,8 @@ export type DeploymentOptions = {
   /** Told where the sidecar itself would reach each backend. */
   readonly adjustSidecar?: (config: Tree, urls: Readonly<Record<string, string>>) => void;
   readonly adjustEnvoy?: EnvoyOptions['adjust'];
+  /** Every line of the sidecar's own log. */
+  readonly onSidecarLine?: (line: string) => void;
 };
 
 export type Deployment = Awaited<ReturnType<typeof startDeployment>>;
@@ -78,9 +80,10 @@ export async function startDeployment(options: DeploymentOptions) {
       { issuer: authorizationServer.issuer, jwksUri: authorizationServer.jwksUri },
       { issuer: mintIssuer, jwksUri: `${mintIssuer}/.well-known/jwks.json` },
     ];
-    const ledger = await startEnterpriseLedger({ issuers, actor: ACTOR, record });
+    const backendOptions = { issuers, actor: ACTOR, record };
+    const ledger = await startEnterpriseLedger(backendOptions);
     stops.push(ledger.stop);
-    const directory = await startEmployeeDirectory({ issuers, actor: ACTOR, record });
+    const directory = await startEmployeeDirectory(backendOptions);
     stops.push(directory.stop);
 
     const backendUrls = { 'enterprise-ledger': ledger.url, 'employee-directory': directory.url };
@@ -97,7 +100,7 @@ export async function startDeployment(options: DeploymentOptions) {
       urls: backendUrls,
       adjust: (config) => options.adjustSidecar?.(config, backendUrls),
     };
-    const sidecar: Sidecar = await startSidecar(sidecarOptions);
+    const sidecar: Sidecar = await startSidecar(sidecarOptions, options.onSidecarLine);
     stops.push(() => sidecar.stop());
     const envoy: Envoy = await startEnvoy({
       dir,
@@ -129,6 +132,7 @@ export async function startDeployment(options: DeploymentOptions) {
       sidecarOptions,
       envoy,
       backendUrls,
+      backendOptions,
       ledger,
       directory,
       stop,

@@ -18,6 +18,8 @@ export type McpRemoteOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** Every line of its log. */
   readonly onLine?: (line: string) => void;
+  /** In the agent's place; a plain one where it is left out. */
+  readonly client?: Client;
 };
 
 const command = fileURLToPath(import.meta.resolve('mcp-remote/dist/proxy.js'));
@@ -32,7 +34,14 @@ export function connectMcpRemote(protocol: 'legacy' | 'auto'): Connect {
 }
 
 /** Rejects with the end of its log where it does not connect. */
-export async function startMcpRemote({ url, caFile, args, env = {}, onLine }: McpRemoteOptions): Promise<McpSession> {
+export async function startMcpRemote({
+  url,
+  caFile,
+  args,
+  env = {},
+  onLine,
+  client = new Client({ name: 'reference-client', version: '1.0.0' }),
+}: McpRemoteOptions): Promise<McpSession> {
   // It keeps sign-ins in files: these are to end with the session.
   const dir = await mkdtemp(join(tmpdir(), 'mcp-remote-'));
   const transport = new StdioClientTransport({
@@ -48,7 +57,6 @@ export async function startMcpRemote({ url, caFile, args, env = {}, onLine }: Mc
     tail.push(line);
     if (tail.length > 20) tail.shift();
   });
-  const client = new Client({ name: 'reference-client', version: '1.0.0' });
   const close = async () => {
     await client.close();
     await rm(dir, { recursive: true, force: true });

@@ -47,7 +47,8 @@ export function beginConversation(exchange: Exchange): Conversation {
   }
 
   function answerResponseHeaders({ status, headers, isLast }: Extract<Shown, { kind: 'response_headers' }>): Reply {
-    const step = exchange.responseHeaders(status, headers);
+    const step = exchange.responseHeaders(status, headers, isLast);
+    if (step.kind === 'respond') return instead(step);
     expected = step.wantsBody && !isLast ? ['response_body', 'response_trailers'] : [];
     return replyToResponseHeaders(step, isLast);
   }

@@ -34,7 +34,8 @@ export interface ResponseStep {
 export interface Exchange {
   readonly requestHeaders: (headers: Headers) => RequestStep | Instead;
   readonly requestBody: (body: Buffer) => Buffer | Instead;
-  readonly responseHeaders: (status: number, headers: Headers) => ResponseStep;
+  /** @param isLast no body follows. */
+  readonly responseHeaders: (status: number, headers: Headers, isLast: boolean) => ResponseStep | Instead;
   /** What goes on in place of a piece; may be empty, to hold it back. */
   readonly responseBody: (piece: Buffer, isLast: boolean) => Buffer;
 }

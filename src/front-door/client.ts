@@ -1,7 +1,7 @@
 /** What a visit's own body says of the client and of its params. The Check has read it before: it is one JSON-RPC message. */
 import { isObject, type JsonObject } from '../mcp/message.ts';
+import { memberSpans, skipSpace } from '../mcp/spans.ts';
 import { VERSION } from '../version.ts';
-import { readMembers, skipSpace } from './spans.ts';
 import type { Visit } from './visit.ts';
 
 export interface ClientFacts {
@@ -31,7 +31,7 @@ export function readParams(visit: Visit): JsonObject {
 /** The params as the client wrote them; an empty object where there are none. */
 export function paramsText(visit: Visit): string {
   const text = bodyText(visit);
-  const span = readMembers(text, skipSpace(text, 0))?.get('params');
+  const span = memberSpans(text, skipSpace(text, 0))?.get('params');
   return span === undefined ? '{}' : text.slice(...span);
 }
 

@@ -11,9 +11,10 @@ import type {
 import { quote } from '../json-text.ts';
 import { hasLookAlike, type KnownKeys, knownKeys } from '../mcp/keys.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
+import type { Span } from '../mcp/scan.ts';
+import { elementSpans, memberSpans } from '../mcp/spans.ts';
 import { AnswerInvalid } from './events.ts';
 import type { Answer } from './messages.ts';
-import { readElements, readMembers, type Span } from './spans.ts';
 
 export interface ListKind {
   readonly method: string;
@@ -73,12 +74,12 @@ export const EMPTY_PAGE: Page = { items: [], nextCursor: null, ttlMs: 0 };
 export function readPage({ text, span, result }: Extract<Answer, { kind: 'result' }>, { items, key }: ListKind): Page {
   const listed = result[items];
   const { nextCursor = null, ttlMs, resultType = 'complete' } = result;
-  const start = readMembers(text, span[0])?.get(items)?.[0];
+  const start = memberSpans(text, span[0])?.get(items)?.[0];
   if (!Array.isArray(listed) || start === undefined || resultType !== 'complete') throw new AnswerInvalid(`no list of ${items}`);
   if (nextCursor !== null && (typeof nextCursor !== 'string' || nextCursor.length > MAX_CURSOR)) {
     throw new AnswerInvalid('the cursor is malformed');
   }
-  const read = readElements(text, start).map((element, at) => readItem(text.slice(...element), listed[at], key));
+  const read = elementSpans(text, [start, start]).map((element, at) => readItem(text.slice(...element), listed[at], key));
   if (new Set(read.map(({ name }) => name)).size < read.length) throw new AnswerInvalid(`the same ${key} twice in one list`);
   return { items: read, nextCursor, ttlMs: Number.isSafeInteger(ttlMs) && (ttlMs as number) > 0 ? (ttlMs as number) : 0 };
 }
@@ -86,7 +87,7 @@ export function readPage({ text, span, result }: Extract<Answer, { kind: 'result
 function readItem(text: string, value: unknown, key: string): Item {
   const name = isObject(value) ? value[key] : undefined;
   if (typeof name !== 'string' || name === '') throw new AnswerInvalid(`an item without a ${key}`);
-  const nameSpan = readMembers(text, 0)?.get(key);
+  const nameSpan = memberSpans(text, 0)?.get(key);
   if (nameSpan === undefined || hasLookAlike(value as JsonObject, KNOWN[key] as KnownKeys)) {
     throw new AnswerInvalid(`an item whose ${key} is ambiguous`);
   }

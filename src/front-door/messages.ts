@@ -4,8 +4,9 @@
  */
 import { quote } from '../json-text.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
+import type { Span } from '../mcp/scan.ts';
+import { memberSpans, skipSpace } from '../mcp/spans.ts';
 import { AnswerInvalid, readEvents } from './events.ts';
-import { readMembers, type Span, skipSpace } from './spans.ts';
 
 /** `text` is the whole message as the backend wrote it; the spans say where the values stand in it. */
 export type Answer =
@@ -65,7 +66,7 @@ export function readMessage(text: string, id: string): Answer | null {
   if (!isObject(value) || value.jsonrpc !== '2.0' || Object.hasOwn(value, 'method')) return null;
   const isError = Object.hasOwn(value, 'error');
   if (value.id !== JSON.parse(id) && !(isError && (value.id ?? null) === null)) return null;
-  const span = readMembers(text, skipSpace(text, 0))?.get(isError ? 'error' : 'result');
+  const span = memberSpans(text, skipSpace(text, 0))?.get(isError ? 'error' : 'result');
   if (span === undefined || isError === Object.hasOwn(value, 'result')) throw new AnswerInvalid('the answer is malformed');
   return isError ? readError(text, span, value.error) : readResult(text, span, value.result);
 }

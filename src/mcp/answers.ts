@@ -50,7 +50,10 @@ export function kindOfAnswer(contentType: string | null): AnswerKind {
   return type === 'text/event-stream' ? 'events' : 'other';
 }
 
-/** What is neither JSON nor events is no message and passes; where a list was asked for, its error goes out as JSON. */
+/**
+ * What is neither JSON nor events is no message and passes; where a list was asked for, its error goes out as JSON, and
+ * where one may be repeated it is thrown.
+ */
 export function createAnswerRewriter(rules: AnswerRules): AnswerRewriter {
   if (rules.list === null && rules.marks === null && rules.sealTask === null) return { push: toBuffer };
   const answer: Answer = { rules, list: rules.list === null ? null : watchLists(rules.list) };
@@ -58,7 +61,8 @@ export function createAnswerRewriter(rules: AnswerRules): AnswerRewriter {
   if (kind === 'events') return { push: rewriteEvents(answer) };
   if (kind === 'json') return { push: rewriteBody(answer) };
   const { list } = answer;
-  if (!list?.isAsked) return { push: toBuffer };
+  if (list === null) return { push: toBuffer };
+  if (!list.isAsked) return { push: refuseAny };
   return {
     push: () => {
       list.refuse('neither JSON nor events');
@@ -69,6 +73,10 @@ export function createAnswerRewriter(rules: AnswerRules): AnswerRewriter {
 
 function toBuffer(piece: Uint8Array): Buffer {
   return Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+}
+
+function refuseAny(piece: Uint8Array): Buffer {
+  return piece.byteLength === 0 ? NOTHING : fail('media_type_unsupported');
 }
 
 function rewriteBody(answer: Answer): AnswerRewriter['push'] {

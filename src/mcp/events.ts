@@ -22,6 +22,8 @@ export interface ServerSentEvent {
   readonly type: string | null;
   readonly data: string | null;
   readonly id: string | null;
+  /** Milliseconds after which to come again, where the server says so. */
+  readonly retry: number | null;
 }
 
 /** What becomes of an event; a member left out stays as it is. `end`: neither it nor anything after it goes on. */
@@ -186,11 +188,13 @@ function pass(stream: Stream, bytes: readonly Buffer[]): Fate {
 function readEvent(lines: readonly Line[]): ServerSentEvent {
   const valuesOf = (name: string) => lines.filter(({ field }) => field === name).map(({ value }) => value);
   const data = valuesOf('data');
+  const retry = valuesOf('retry').findLast((value) => /^\d{1,9}$/.test(value));
   return {
     type: valuesOf('event').at(-1) ?? null,
     data: data.length === 0 ? null : data.join('\n'),
     // One with a NUL is no id (WHATWG HTML section 9.2.6).
     id: valuesOf('id').findLast((id) => !id.includes('\0')) ?? null,
+    retry: retry === undefined ? null : Number(retry),
   };
 }
 

@@ -111,7 +111,7 @@ function readMessage(http: HttpFacts, message: Message): Result<Operation> {
     targets,
     tool,
     arguments: isObject(args) ? args : null,
-    asTask: tool !== null && mayBecomeTask(message.params),
+    asTask: (tool !== null || message.method.startsWith('tasks/')) && mayBecomeTask(message.params),
   });
 }
 

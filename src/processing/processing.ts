@@ -2,11 +2,12 @@
  * What ext_proc does with an exchange, by the plan that its Check made: the token and the backend's own names go to the
  * backend; the client gets lists that show what it may use, and ids that are good for nobody else.
  */
-import { refusal } from '../answer.ts';
+import { JSON_TYPE, NO_STORE, refusal } from '../answer.ts';
 import { denied, type Facts, newFacts, type Verdict } from '../authorize.ts';
 import type { Exchange, Instead, OpenExchange, RequestStep, ResponseStep } from '../ext-proc/exchange.ts';
 import { type Headers, noFacts, singleHeader } from '../http.ts';
 import { type AnswerRewriter, createAnswerRewriter, kindOfAnswer } from '../mcp/answers.ts';
+import { AnswerUnreadable } from '../mcp/events.ts';
 import type { ListOutcome, ListRules } from '../mcp/list-answer.ts';
 import { LISTS } from '../mcp/lists.ts';
 import { openPlan, PLAN_HEADER, type ProcessingPlan } from '../plan.ts';
@@ -39,6 +40,13 @@ export function createProcessing(ports: () => ProcessingPorts, observer: Process
   return () => beginExchange(ports(), observer);
 }
 
+type HeaderChanges = Pick<ResponseStep, 'set' | 'remove'>;
+
+const AS_JSON: HeaderChanges = { set: [JSON_TYPE], remove: ['content-encoding'] };
+const AS_IT_IS: HeaderChanges = { set: [], remove: [] };
+/** Of an answer in whose place an error goes. */
+const LATE_STATUS = 200;
+
 /** The plan, and whom and what it names. */
 interface Opened {
   readonly plan: ProcessingPlan;
@@ -54,6 +62,16 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     const verdict = denied(denial, facts, ports);
     observer.onRefused(verdict);
     return verdict;
+  }
+
+  /** Of an answer that has begun: its status has gone out. @returns the JSON-RPC error. */
+  function refuseLate(requestId: string, denial: Denial, found: Opened): string {
+    const facts = factsNow(found);
+    const { entrance } = found;
+    const about = { ...facts, operation: null, resource: entrance, allowedOrigins: ports.allowedOrigins };
+    const response = { ...refusal({ ...denial, read: { id: requestId } }, about), status: LATE_STATUS };
+    observer.onRefused({ ...denied(denial, facts, ports), answer: { kind: 'respond', response } });
+    return response.body;
   }
 
   function factsNow({ plan, entrance, backend }: Opened): Facts {
@@ -74,7 +92,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
       // An answer that is compressed could not be read.
       remove: [PLAN_HEADER, ...(readsAnswer(opened.plan) ? ['accept-encoding'] : [])],
       wantsBody: splice !== null,
-      wantsResponse: readsAnswer(opened.plan) || opened.plan.bindsSession,
+      wantsResponse: readsAnswer(opened.plan) || opened.plan.bindsSession || isBehindDoor(opened),
     };
   }
 
@@ -86,23 +104,39 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     return instead(refuse({ reason: 'request_invalid', cause }, factsNow(opened)));
   }
 
-  function responseHeaders(status: number, headers: Headers): ResponseStep {
+  function responseHeaders(status: number, headers: Headers, isLast: boolean): ResponseStep | Instead {
     const { plan } = opened;
     const contentType = singleHeader(headers, 'content-type') ?? null;
+    // Envoy's own answer where a backend is out of reach, or another proxy's: clients know nothing of what is behind the door.
+    if (isBehindDoor(opened) && status >= 500 && kindOfAnswer(contentType) === 'other')
+      return instead(refuse({ reason: 'backend_unavailable', cause: `answered ${status}` }, factsNow(opened)));
     const session = plan.bindsSession ? boundSession(opened, headers, ports) : { set: [], remove: [] };
     const wantsBody = readsAnswer(plan) && status >= 200 && status < 300;
     if (!wantsBody) return { kind: 'continue', ...session, wantsBody };
+    // Nothing can follow that is an answer: clients do not even look at what comes with a 202.
+    return beginAnswer(headers, isLast || status !== 200, session);
+  }
+
+  function beginAnswer(headers: Headers, isEmpty: boolean, session: HeaderChanges): ResponseStep | Instead {
+    const { plan } = opened;
+    const list = listRules(opened);
+    const isAsked = list?.asked != null;
+    const contentType = readableType(headers);
+    // In place of what is no list at all an error can go; in place of anything else nothing.
+    if (contentType === ENCODED && !isAsked) throw new AnswerUnreadable('content_encoding_unsupported');
     answer = createAnswerRewriter({
-      contentType,
+      contentType: isEmpty && isAsked ? JSON_TYPE[1] : contentType,
       maxBytes: ports.maxAnswerBytes,
-      list: listRules(opened),
+      list,
       marks: plan.marks,
       sealTask: plan.sealsTasks ? taskSealer(opened, ports) : null,
     });
-    // In place of what is no list at all goes an error, as JSON.
-    const isReplaced = plan.filtersList && kindOfAnswer(contentType) === 'other';
-    const set = isReplaced ? [...session.set, ['content-type', 'application/json'] as const] : session.set;
-    return { kind: 'continue', set, remove: session.remove, wantsBody };
+    if (isEmpty && isAsked) {
+      const body = answer.push(Buffer.alloc(0), true).toString();
+      return { kind: 'respond', response: { status: LATE_STATUS, headers: [JSON_TYPE, NO_STORE], body } };
+    }
+    const { set, remove } = isAsked && kindOfAnswer(contentType) === 'other' ? AS_JSON : AS_IT_IS;
+    return { kind: 'continue', set: [...session.set, ...set], remove: [...session.remove, ...remove], wantsBody: true };
   }
 
   function listRules(found: Opened): ListRules | null {
@@ -116,15 +150,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
       era: operation.era,
       maxItems: ports.maxListItems,
       keep: (names, one) => judgeVisible({ ...plan.facts, http: httpOf(plan.facts), resource: backend }, one, names, ports),
-      refuse: (requestId, denial) => {
-        const facts = factsNow(found);
-        refuse(denial, facts);
-        const { entrance } = found;
-        return refusal(
-          { ...denial, read: { id: requestId } },
-          { ...facts, operation: null, resource: entrance, allowedOrigins: ports.allowedOrigins },
-        ).body;
-      },
+      refuse: (requestId, denial) => refuseLate(requestId, denial, found),
       onOutcome: (outcome) => observer.onList(backend.name, outcome),
     };
   }
@@ -132,8 +158,21 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
   return { requestHeaders, requestBody, responseHeaders, responseBody: (piece, isLast) => answer.push(piece, isLast) };
 }
 
+/** A type that nobody reads. */
+const ENCODED = '';
+
+/** What the body can be read as; null: it does not say. */
+function readableType(headers: Headers): string | null {
+  const isPlain = !headers.has('content-encoding') || singleHeader(headers, 'content-encoding') === 'identity';
+  return isPlain ? (singleHeader(headers, 'content-type') ?? null) : ENCODED;
+}
+
 function readsAnswer({ filtersList, marks, sealsTasks }: ProcessingPlan): boolean {
   return filtersList || marks !== null || sealsTasks;
+}
+
+function isBehindDoor({ entrance, backend }: Opened): boolean {
+  return entrance !== backend;
 }
 
 function instead({ answer }: Verdict): Instead {
@@ -150,11 +189,7 @@ function openRequest(headers: Headers, { sealer, resources, now }: ProcessingPor
 }
 
 /** The backend's session id, bound to who began the session; none where it cannot be carried. */
-function boundSession(
-  { plan, entrance, backend }: Opened,
-  headers: Headers,
-  { sealer }: ProcessingPorts,
-): Pick<ResponseStep, 'set' | 'remove'> {
+function boundSession({ plan, entrance, backend }: Opened, headers: Headers, { sealer }: ProcessingPorts): HeaderChanges {
   if (!headers.has('mcp-session-id')) return { set: [], remove: [] };
   const id = singleHeader(headers, 'mcp-session-id');
   if (!isSessionId(id)) return { set: [], remove: ['mcp-session-id'] };

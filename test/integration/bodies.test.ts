@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { freePort } from '../../examples/reference/free-port.ts';
 import { settledLines } from '../support/ask.ts';
 import { PATHS } from '../support/cases.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { addListener } from '../support/listeners.ts';
 import { type HeaderLine, openWire, readAnswer, toBytes, type Wire, type WireAnswer } from '../support/wire.ts';
 
@@ -34,6 +34,7 @@ before(async () => {
   const ports = await Promise.all([...names, 'slow'].map(() => freePort()));
   deployment = await startTestDeployment({
     delegation: 'mint',
+    adjustSidecar: withoutCatalog,
     adjustEnvoy: (config) => {
       for (const [index, name] of names.entries()) {
         addListener(config, `listener_${index}`, ports[index] as number, ({ filters, extAuthz }) => {

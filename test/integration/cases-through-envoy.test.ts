@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Case, type Concrete, loadCases, makeConcrete, type Protocol, type World } from '../support/cases.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { type Expectation, verify } from '../support/expectations.ts';
 import { adjustForCases, closedPort } from '../support/memory.ts';
 import type { WireAnswer } from '../support/wire.ts';
@@ -14,7 +14,13 @@ let checks = 0;
 
 before(async () => {
   const deadIssuer = `http://127.0.0.1:${await closedPort()}`;
-  deployment = await startTestDeployment({ delegation: 'mint', adjustSidecar: adjustForCases(deadIssuer) });
+  deployment = await startTestDeployment({
+    delegation: 'mint',
+    adjustSidecar: (config) => {
+      withoutCatalog(config);
+      adjustForCases(deadIssuer)(config);
+    },
+  });
   const { origin, authorizationServer, testIssuer, tokenOf } = deployment;
   world = { origin, issuer: authorizationServer.issuer, testIssuer, deadIssuer, tokenOf };
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { ask, get, lineOf } from '../support/ask.ts';
-import { LEDGER, startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { LEDGER, startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import type { Samples } from '../support/metrics.ts';
 
 let deployment: TestDeployment;
@@ -13,6 +13,7 @@ let issuer: string;
 before(async () => {
   deployment = await startTestDeployment({
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       config.resources[1].delegation = 'mint';
     },
   });

@@ -154,7 +154,7 @@ export const CASES: readonly Case[] = [
     message(withScopes(bob, 'directory:read'), { method: 'tools/list' }),
     no('insufficient_scope', { required_scopes: ['ledger:read'] }),
   ),
-  refused('a method that is not in the table', message(alice, { method: 'tasks/result' }), no('method_forbidden')),
+  refused('a method that is not in the table', message(alice, { method: 'tasks/list' }), no('method_forbidden')),
   refused('a call as a notification', message(alice, { kind: 'notification', method: 'tools/call' }), no('method_forbidden')),
   refused('an unknown client', message({ ...alice, clientId: 'other' }, { method: 'initialize' }), no('client_forbidden')),
   refused('a public client as itself', call({ ...alice, subject: 'claude-code' }, 'getBalance'), no('client_forbidden')),

@@ -58,7 +58,7 @@ interface GetOptions {
   readonly until?: Until;
 }
 
-function toReply(answer: WireAnswer): Reply {
+export function toReply(answer: WireAnswer): Reply {
   const json = readJson(answer.body);
   return { ...answer, json, reason: json?.error?.data?.reason, requestId: answer.headers.get('x-request-id')?.[0] ?? '' };
 }

@@ -224,9 +224,13 @@ export interface Heard {
   readonly leave: () => void;
 }
 
-export async function hear(url: URL, init: RequestInit & { readonly headers: Record<string, string> }): Promise<Heard> {
+export async function hear(
+  url: URL | string,
+  init: RequestInit & { readonly headers: Record<string, string> },
+  ask: typeof fetch = fetch,
+): Promise<Heard> {
   const leaving = new AbortController();
-  const response = await fetch(url, { ...init, signal: leaving.signal });
+  const response = await ask(url, { ...init, signal: leaving.signal });
   const events = splitEvents(response);
   return {
     response,

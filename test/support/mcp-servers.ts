@@ -6,11 +6,13 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type NodeIncomingMessageLike, toNodeHandler } from '@modelcontextprotocol/node';
+import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
 import { McpServer as LegacyServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { type EventStore, StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { ElicitResultSchema, isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
-import { createMcpHandler, inputRequired, McpServer, type ServerNotifier } from '@modelcontextprotocol/server';
+import { CreateMessageResultSchema, ElicitResultSchema, isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
+import { acceptedContent, createMcpHandler, inputRequired, McpServer, type ServerNotifier } from '@modelcontextprotocol/server';
+import { z } from 'zod';
 
 export interface RunningServer {
   readonly url: string;
@@ -22,6 +24,8 @@ export interface LegacyBackend extends RunningServer {
   readonly sessions: ReadonlyMap<string, LegacyServer>;
   /** Calls of `wait` that were taken back. */
   readonly takenBack: () => number;
+  /** Whether somebody holds the stream of a session. */
+  readonly listens: (session: string) => boolean;
   /** Ends the stream of a session without telling the client, as a proxy would. */
   readonly cut: (session: string) => void;
   /** What came in, as method or HTTP method. */
@@ -35,6 +39,7 @@ export async function startLegacyBackend(): Promise<LegacyBackend> {
   const sessions = new Map<string, LegacyServer>();
   const transports = new Map<string, StreamableHTTPServerTransport>();
   const requests: string[] = [];
+  const listening = new Map<string, number>();
   let takenBack = 0;
   const open = async (): Promise<StreamableHTTPServerTransport> => {
     const server = createLegacyServer(() => takenBack++);
@@ -57,6 +62,7 @@ export async function startLegacyBackend(): Promise<LegacyBackend> {
   const running = await startServer(async (request, response, message) => {
     requests.push((message as { method?: string } | undefined)?.method ?? String(request.method));
     const id = request.headers['mcp-session-id'];
+    if (request.method === 'GET') countStream(listening, String(id), response);
     const transport = id === undefined && isInitializeRequest(message) ? await open() : transports.get(String(id));
     if (transport !== undefined) return transport.handleRequest(request, response, message);
     response.writeHead(id === undefined ? 400 : 404).end();
@@ -70,8 +76,14 @@ export async function startLegacyBackend(): Promise<LegacyBackend> {
     sessions,
     requests,
     takenBack: () => takenBack,
+    listens: (id) => (listening.get(id) ?? 0) > 0,
     cut: (id) => transports.get(id)?.closeStandaloneSSEStream(),
   };
+}
+
+function countStream(listening: Map<string, number>, id: string, response: ServerResponse): void {
+  listening.set(id, (listening.get(id) ?? 0) + 1);
+  response.once('close', () => listening.set(id, (listening.get(id) ?? 0) - 1));
 }
 
 function createLegacyServer(onTakenBack: () => void): LegacyServer {
@@ -90,6 +102,11 @@ function createLegacyServer(onTakenBack: () => void): LegacyServer {
       (error: { readonly code: number }) => `refused ${error.code}`,
     );
     return say(answer);
+  });
+  server.registerTool('sample', { description: "Asks the client's model." }, async (extra) => {
+    const messages = [{ role: 'user', content: { type: 'text', text: 'Capital of France?' } }];
+    const request = { method: 'sampling/createMessage', params: { messages, maxTokens: 10 } } as never;
+    return say(JSON.stringify((await extra.sendRequest(request, CreateMessageResultSchema)).content));
   });
   server.registerTool('report', { description: 'Tells how far it is.' }, async (extra) => {
     const progressToken = extra._meta?.progressToken as string;
@@ -111,6 +128,10 @@ function createLegacyServer(onTakenBack: () => void): LegacyServer {
     return say('never heard');
   });
   server.registerResource('rules', 'legacy://rules', {}, (uri) => ({ contents: [{ uri: uri.href, text: 'none' }] }));
+  const city = completable(z.string(), (value) => ['Paris', 'Prague', 'Rome'].filter((one) => one.startsWith(value)));
+  server.registerPrompt('visit', { argsSchema: { city } }, (args) => ({
+    messages: [{ role: 'user', content: { type: 'text', text: `Go to ${args.city}.` } }],
+  }));
   return server;
 }
 
@@ -164,6 +185,12 @@ function createModernServer(): McpServer {
   server.registerTool('ask', { description: 'Wants a name first.' }, async () =>
     inputRequired({ inputRequests: { name: inputRequired.elicit(NAMED as never) } }),
   );
+  server.registerTool('meet', { description: 'Wants a name first, and greets who has it.' }, async (context) => {
+    const { name } = acceptedContent<{ name?: string }>(context.mcpReq.inputResponses, 'name') ?? {};
+    return name === undefined
+      ? inputRequired({ inputRequests: { name: inputRequired.elicit(NAMED as never) } })
+      : say(`hello ${name}`);
+  });
   server.registerTool('stall', { description: 'Wants to be asked again.' }, async () => inputRequired({ requestState: 'later' }));
   server.registerResource('people', 'modern://people', {}, (uri) => ({ contents: [{ uri: uri.href, text: 'all' }] }));
   return server;

@@ -21,7 +21,9 @@ import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { CheckRequestInput } from '../../src/gen/envoy/service/auth/v3/CheckRequest.ts';
 import { noFacts } from '../../src/http.ts';
+import { PLAN_HEADER } from '../../src/plan.ts';
 import { buildLive } from '../../src/ports.ts';
+import { createProcessing } from '../../src/processing/processing.ts';
 import { decisionRecord } from '../../src/record.ts';
 import { decisionLine } from '../../src/telemetry/decision-log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -31,7 +33,7 @@ import { testIssuerConfig } from './deployment.ts';
 import { actOn, overTheWire, toCheckRequest } from './envoy-model.ts';
 import type { Observed, Seen } from './expectations.ts';
 import { startTestIssuer } from './issuer.ts';
-import { NO_ANSWER } from './wire.ts';
+import { type HeaderLine, NO_ANSWER } from './wire.ts';
 
 type Tree = Record<string, any>;
 
@@ -108,7 +110,21 @@ export async function createMemoryWorld() {
     if (outcome.kind === 'answered') return { answer: outcome, lines, seen: [] };
     const { responseHeaders, headers } = outcome;
     const answer = { ...NO_ANSWER, headers: new Map(responseHeaders.map(([name, value]) => [name, [value]])) };
-    return { answer, lines, seen: [await arrive(request, headers)] };
+    return { answer, lines, seen: [await arrive(request, process(headers))] };
+  }
+
+  /** What ext_proc makes of the headers of a request that has a plan, as Envoy would have it. */
+  function process(lines: readonly HeaderLine[]): readonly HeaderLine[] {
+    if (!lines.some(([name]) => name === PLAN_HEADER)) return lines;
+    const { sealer } = live.ports;
+    assert.ok(sealer && config.processing);
+    const { maxAnswerBytes, maxListItems } = config.processing;
+    const ports = { ...live.ports, sealer, showsStepUp: true, maxAnswerBytes, maxListItems };
+    const exchange = createProcessing(() => ports, { onRefused: () => assert.fail('refused'), onList: () => {} })();
+    const step = exchange.requestHeaders(new Map(lines.map(([name, value]) => [name, [value]])));
+    assert.ok(step.kind === 'continue');
+    const gone = new Set([...step.remove, ...step.set.map(([name]) => name)]);
+    return [...lines.filter(([name]) => !gone.has(name)), ...step.set];
   }
 
   /** The request as it would come to a backend. */

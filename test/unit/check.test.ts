@@ -157,7 +157,14 @@ const BEFORE_CHECK: ReadonlySet<Reason> = new Set(['request_invalid', 'overloade
 const OF_FACADE: readonly Reason[] = ['facade_served', 'client_registered', 'registration_refused', 'facade_unavailable'];
 
 /** Those of ids that are bound to a caller, and of names at a front door: see route.test.ts. */
-const OF_ROUTES: readonly Reason[] = ['session_unknown', 'session_forbidden', 'task_unknown', 'task_forbidden', 'target_unknown'];
+const OF_ROUTES: readonly Reason[] = [
+  'session_unknown',
+  'session_forbidden',
+  'capability_missing',
+  'task_unknown',
+  'task_forbidden',
+  'target_unknown',
+];
 /** Those of answers, and of what the front door asks. */
 const AFTER_CHECK: readonly Reason[] = ['list_invalid', 'backend_unavailable', 'bridge_limited'];
 

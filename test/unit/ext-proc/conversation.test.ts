@@ -63,6 +63,8 @@ suite('what may come', () => {
   holds('after the last piece', {}, [...streaming, piece('2', true)], []);
   holds('after trailers', { responseBody: () => bytes('') }, [...streaming, responseTrailers], []);
   holds('after an answer of ours', { requestHeaders: () => instead }, [requestHeaders], []);
+  const replaced = { responseHeaders: () => instead };
+  holds('after an answer of ours in place of theirs', replaced, [requestHeaders, responseHeaders], []);
   holds('after an answer of ours to the body', { requestBody: () => instead }, [requestHeaders, requestBody], []);
 });
 

@@ -15,9 +15,9 @@ export function fakeExchange(steps: Partial<Exchange> = {}): FakeExchange {
       shown.push(['requestBody', body.toString()]);
       return steps.requestBody?.(body) ?? body;
     },
-    responseHeaders: (status, headers) => {
+    responseHeaders: (status, headers, isLast) => {
       shown.push(['responseHeaders', status, [...headers]]);
-      return steps.responseHeaders?.(status, headers) ?? { kind: 'continue', set: [], remove: [], wantsBody: true };
+      return steps.responseHeaders?.(status, headers, isLast) ?? { kind: 'continue', set: [], remove: [], wantsBody: true };
     },
     responseBody: (piece, isLast) => {
       shown.push(['responseBody', piece.toString(), isLast]);

@@ -10,7 +10,6 @@ import {
   requestText,
   resultText,
 } from '../../../src/front-door/messages.ts';
-import { readElements, readMembers } from '../../../src/front-door/spans.ts';
 
 const LIMITS = { id: '1', maxBytes: 1000 };
 
@@ -153,27 +152,5 @@ suite('server-sent events', () => {
     const message = '{"a":"line\\nbreak", "b":\r\n1}';
     const [event] = await events(eventText(message, 'e1'));
     assert.deepEqual(event, { event: 'message', data: '{"a":"line\\nbreak", "b": 1}', id: 'e1', retry: null });
-  });
-});
-
-suite('spans', () => {
-  test('say where values stand, whatever is in them', () => {
-    const text = ' { "a" : "}\\\\\\"]" ,"b":[1, {"c":"]"},[ ],"\\\\" , -1.5e+3],"\\u0063":{} , "d":true}';
-    const members = readMembers(text, 1);
-    const values = [...(members ?? [])].map(([key, span]) => [key, text.slice(...span)]);
-    assert.deepEqual(values, [
-      ['a', '"}\\\\\\"]"'],
-      ['b', '[1, {"c":"]"},[ ],"\\\\" , -1.5e+3]'],
-      ['c', '{}'],
-      ['d', 'true'],
-    ]);
-    const elements = readElements(text, members?.get('b')?.[0] ?? 0).map((span) => text.slice(...span));
-    assert.deepEqual(elements, ['1', '{"c":"]"}', '[ ]', '"\\\\"', '-1.5e+3']);
-    assert.deepEqual(readElements('[ ]', 0), []);
-    assert.deepEqual(readMembers('{ }', 0), new Map());
-  });
-
-  test('know a key that comes twice, however it is written', () => {
-    assert.equal(readMembers('{"name":1,"n\\u0061me":2}', 0), null);
   });
 });

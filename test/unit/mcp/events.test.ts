@@ -43,7 +43,12 @@ function run(
   return { out: Buffer.concat(out).toString(), seen, fault, isInEvent: events.isInEvent() };
 }
 
-const event = (data: string | null, id: string | null = null, type: string | null = null) => ({ type, data, id });
+const event = (data: string | null, id: string | null = null, type: string | null = null, retry: number | null = null) => ({
+  type,
+  data,
+  id,
+  retry,
+});
 
 suite('what is seen', () => {
   const streams: [what: string, stream: string, events: ServerSentEvent[]][] = [
@@ -56,6 +61,7 @@ suite('what is seen', () => {
     ['an event that only has an id (SEP-1699)', 'id: 7\ndata:\n\n', [event('', '7')]],
     ['the last id and type count', 'id: 1\nid: 2\nevent: a\nevent: b\n\n', [event(null, '2', 'b')]],
     ['an id with a NUL is none', 'id: 1\nid: a\0b\n\n', [event(null, '1')]],
+    ['when to come again', 'retry: 50\nretry: soon\ndata: x\n\n', [event('x', null, null, 50)]],
     ['an empty id', 'id\ndata: x\n\n', [event('x', '')]],
     ['comments within', 'data: a\n: no\ndata: b\n\n', [event('a\nb')]],
     ['comments alone', ': ping\n\n:\n\n', []],

@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Span } from '../../../src/mcp/scan.ts';
-import { elementSpans, findPlace, findSpan, insideQuotes, type Path, splice, toBytes } from '../../../src/mcp/spans.ts';
+import {
+  elementSpans,
+  findPlace,
+  findSpan,
+  insideQuotes,
+  memberSpans,
+  type Path,
+  splice,
+  toBytes,
+} from '../../../src/mcp/spans.ts';
 
 const TEXT =
   ' { "jsonrpc" : "2.0", "id":12345678901234567890 ,"params":{"name":"re\\"ad","arguments":{"name":"x","a":[1.10,{"b":"]}"}, [ ] ]},"値":"😀","n\\u0061me2":"é"}, "last":null}\n';
@@ -109,5 +118,27 @@ suite('splice', () => {
         { span: [1, 3], put: '' },
       ]),
     );
+  });
+});
+
+suite('members and elements', () => {
+  test('say where values stand, whatever is in them', () => {
+    const text = ' { "a" : "}\\\\\\"]" ,"b":[1, {"c":"]"},[ ],"\\\\" , -1.5e+3],"\\u0063":{} , "d":true}';
+    const members = memberSpans(text, 1);
+    const values = [...(members ?? [])].map(([key, span]) => [key, text.slice(...span)]);
+    assert.deepEqual(values, [
+      ['a', '"}\\\\\\"]"'],
+      ['b', '[1, {"c":"]"},[ ],"\\\\" , -1.5e+3]'],
+      ['c', '{}'],
+      ['d', 'true'],
+    ]);
+    const elements = elementSpans(text, members?.get('b') ?? [0, 0]).map((span) => text.slice(...span));
+    assert.deepEqual(elements, ['1', '{"c":"]"}', '[ ]', '"\\\\"', '-1.5e+3']);
+    assert.deepEqual(elementSpans('[ ]', [0, 3]), []);
+    assert.deepEqual(memberSpans('{ }', 0), new Map());
+  });
+
+  test('know a key that comes twice, however it is written', () => {
+    assert.equal(memberSpans('{"name":1,"n\\u0061me":2}', 0), null);
   });
 });
