@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../examples/reference/free-port.ts';
 import type { Sidecar } from '../../examples/reference/gateway.ts';
 import { ask } from '../support/ask.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { stats } from '../support/envoy-admin.ts';
 import { followLines, waitUntil } from '../support/ndjson.ts';
 
@@ -25,6 +25,7 @@ before(async () => {
   secondPort = await freePort();
   deployment = await startTestDeployment({
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       config.resources[1].delegation = 'mint';
       // Longer than Envoy needs to stop asking: a health check, and the second in which it merges updates of a cluster.
       config.server.drainDelayMs = 1600;

@@ -63,6 +63,8 @@ after(async () => {
 
 const through = (name: string): { wire: Wire } => ({ wire: wires.get(name) ?? assert.fail(name) });
 
+const EXT_PROC = 'envoy.filters.http.ext_proc';
+
 describe('the running configuration', () => {
   let parts: ListenerParts;
   let dump: Tree;
@@ -84,10 +86,10 @@ describe('the running configuration', () => {
     assert.deepEqual([raw, validate], [true, true]);
   });
 
-  test('the body limit comes first with the same number, ext_authz last before the router', () => {
+  test('the body limit comes first with the same number, after ext_authz only ext_proc', () => {
     assert.deepEqual(
-      parts.filters.map(({ name }) => name),
-      ['envoy.filters.http.body_size_limit', 'envoy.filters.http.ext_authz', 'envoy.filters.http.router'],
+      parts.filters.map(({ name }) => name.replace('envoy.filters.http.', '')),
+      ['body_size_limit', 'ext_authz', 'ext_proc', 'router'],
     );
     assert.equal(Number(parts.filters[0]?.typed_config.max_request_bytes), 262_144);
   });
@@ -108,12 +110,46 @@ describe('the running configuration', () => {
   });
 
   test('every route is exact, goes through ext_authz, and the rest is a 404', () => {
-    for (const route of parts.routes) assert.equal(route.typed_per_filter_config, undefined, 'a route with its own ext_authz');
-    assert.deepEqual(
-      parts.routes.map(({ match }) => match),
-      [{ path: PATHS.ledger }, { path: PATHS.directory }, { prefix: '/' }],
+    for (const { typed_per_filter_config: own = {} } of parts.routes) {
+      assert.ok(
+        Object.keys(own).every((name) => name === EXT_PROC),
+        'a route with its own ext_authz',
+      );
+    }
+    const paths = parts.routes.map(({ match }) => match.path ?? match.prefix);
+    assert.deepEqual([...new Set(paths)], [PATHS.ledger, PATHS.directory, '/mcp', '/']);
+    assert.equal(
+      parts.routes.find(({ match }) => match.path === '/mcp' && match.headers === undefined)?.direct_response.status,
+      503,
     );
     assert.equal(parts.routes.at(-1)?.direct_response.status, 404);
+  });
+
+  test('ext_proc is off but where there is a plan, shows everything there, and broken means no', () => {
+    const {
+      failure_mode_allow: allows = false,
+      allow_mode_override: hears,
+      processing_mode: base,
+    } = parts.filters.find(({ name }) => name === EXT_PROC)!.typed_config as Tree;
+    assert.deepEqual([allows, hears], [false, true]);
+    assert.deepEqual(base, { request_header_mode: 'SKIP', response_header_mode: 'SKIP' });
+    const everything = {
+      request_header_mode: 'SEND',
+      request_body_mode: 'BUFFERED',
+      response_header_mode: 'SEND',
+      response_body_mode: 'STREAMED',
+      response_trailer_mode: 'SEND',
+    };
+    const PLAN = { name: 'x-mcp-plan', present_match: true };
+    for (const { match, route, typed_per_filter_config: own } of parts.routes) {
+      const isPlanned = (match.headers ?? []).some(({ name }: Tree) => name === PLAN.name);
+      assert.equal(own !== undefined, isPlanned && route.cluster !== 'front_door', JSON.stringify(match));
+      if (own !== undefined) assert.deepEqual(own[EXT_PROC].overrides.processing_mode, everything);
+    }
+    for (const path of [PATHS.ledger, PATHS.directory]) {
+      const [first] = parts.routes.filter(({ match }) => match.path === path);
+      assert.deepEqual(first?.match.headers, [PLAN], 'the route with the plan comes first');
+    }
   });
 
   test('the admin interface is on no network address', () => {
