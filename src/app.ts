@@ -5,19 +5,20 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { denied, newFacts, type Verdict } from './authorize.ts';
-import { createBackends, readApprovals } from './backends.ts';
+import { createBackends, readApprovals } from './app/backends.ts';
+import { serveVisitors } from './app/front-door-service.ts';
+import { openLogFile } from './app/log-file.ts';
+import { buildLive, type Known, type Live, type Observers } from './app/ports.ts';
+import { processingService } from './app/processing-service.ts';
+import { serveWellKnown } from './app/well-known.ts';
+import { denied, newFacts, type Verdict } from './check/authorize.ts';
+import { decisionRecord } from './check/record.ts';
 import { check } from './check.ts';
 import type { Config } from './config.ts';
 import { inTime } from './deadline.ts';
 import { startServer } from './ext-authz/server.ts';
-import { serveVisitors } from './front-door-service.ts';
 import { type HttpFacts, noFacts } from './http.ts';
-import { openLogFile } from './log-file.ts';
 import { PolicyRefused } from './policy/engine.ts';
-import { buildLive, type Known, type Live, type Observers } from './ports.ts';
-import { processingService } from './processing-service.ts';
-import { decisionRecord } from './record.ts';
 import { type Readiness, serveAdmin } from './telemetry/admin.ts';
 import { createDecisionLog } from './telemetry/decision-log.ts';
 import type { Log } from './telemetry/log.ts';
@@ -25,7 +26,6 @@ import { createMetrics, createVerdictCounts, type Metrics } from './telemetry/me
 import { describeCause } from './telemetry/redact.ts';
 import type { Denial } from './verdict.ts';
 import { VERSION } from './version.ts';
-import { serveWellKnown } from './well-known.ts';
 
 export interface App {
   /** Where Envoy asks. */

@@ -2,7 +2,9 @@
  * THE function: what one HTTP request may do, from the bytes Envoy saw to what Envoy is told. It has no effects of its own;
  * each arrives as a port, and what we observe is computed from the verdict.
  */
-import { corsHeaders, type PublicAnswer, publicAnswer } from './answer.ts';
+
+import { toolFacts } from './catalog/tool-facts.ts';
+import { corsHeaders, type PublicAnswer, publicAnswer } from './check/answer.ts';
 import {
   type Asked,
   type AuthorizePorts,
@@ -13,10 +15,10 @@ import {
   newFacts,
   stopwatch,
   type Verdict,
-} from './authorize.ts';
-import { toolFacts } from './catalog/tool-facts.ts';
+} from './check/authorize.ts';
+import { dispatchStraight, dispatchToBackend, dispatchToFrontDoor, onlyListens } from './check/dispatch.ts';
+import { findRoute, isForFrontDoor, type Route } from './check/route.ts';
 import { inTime } from './deadline.ts';
-import { dispatchStraight, dispatchToBackend, dispatchToFrontDoor, onlyListens } from './dispatch.ts';
 import type { Facade } from './facade/facade.ts';
 import type { HttpFacts } from './http.ts';
 import type { JsonLimits } from './mcp/json.ts';
@@ -24,7 +26,6 @@ import { readOperation } from './mcp/operation.ts';
 import { reasonRow } from './reasons.ts';
 import type { Resource, Resources } from './resource.ts';
 import { deny, ok, type Result } from './result.ts';
-import { findRoute, isForFrontDoor, type Route } from './route.ts';
 import type { Sealer } from './seal.ts';
 import { readBearer } from './token/bearer.ts';
 import type { Verifier } from './token/verifier.ts';

@@ -2,8 +2,8 @@
 /** The command line: `serve`, `config check` and `catalog`. Arguments, signals and exit codes; nothing else. */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { type CatalogVerb, isCatalogVerb, runCatalog } from './app/catalog-command.ts';
 import { startApp } from './app.ts';
-import { type CatalogVerb, isCatalogVerb, runCatalog } from './catalog-command.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
 import { createLog } from './telemetry/log.ts';
 import { describeCause } from './telemetry/redact.ts';

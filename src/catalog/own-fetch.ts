@@ -2,7 +2,7 @@
  * Requests that the gateway makes to a backend in its own name. Each is read, judged by the policy in force, written to
  * the decision log and given a delegation token of its own, as one that came through Envoy; nobody is asked before that.
  */
-import { type Asked, type AuthorizePorts, authorize, denied, newFacts, type Verdict } from '../authorize.ts';
+import { type Asked, type AuthorizePorts, authorize, denied, newFacts, type Verdict } from '../check/authorize.ts';
 import type { OwnToken } from '../delegation/own-token.ts';
 import { type Headers as HeaderLines, type HttpFacts, noFacts } from '../http.ts';
 import type { HttpClient } from '../http-client.ts';

@@ -2,8 +2,8 @@
  * A verdict as Envoy is told of it. Status and answer are one value and always there: an empty CheckResponse would be an
  * allow. A refusal is a denied response with its own status and body, never a gRPC error.
  */
-import type { Answer, Verdict } from '../authorize.ts';
-import type { DecisionRecord } from '../record.ts';
+import type { Answer, Verdict } from '../check/authorize.ts';
+import type { DecisionRecord } from '../check/record.ts';
 
 export type HeaderLine = readonly [name: string, value: string];
 

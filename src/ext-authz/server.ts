@@ -16,12 +16,12 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { HealthImplementation } from 'grpc-health-check';
-import type { Response } from '../answer.ts';
-import type { Verdict } from '../authorize.ts';
+import type { Response } from '../check/answer.ts';
+import type { Verdict } from '../check/authorize.ts';
+import { type DecisionRecord, decisionRecord } from '../check/record.ts';
 import type { ProtoGrpcType } from '../gen/external_auth.ts';
 import type { HttpFacts } from '../http.ts';
 import { reasonRow } from '../reasons.ts';
-import { type DecisionRecord, decisionRecord } from '../record.ts';
 import { removeStaleSocket } from '../socket-file.ts';
 import type { Denial } from '../verdict.ts';
 import { toHttpFacts } from './request.ts';

@@ -1,5 +1,5 @@
 /** CheckResponse to bytes. Field numbers are those in proto/; fields are written last first (see protobuf.ts). */
-import type { DecisionRecord } from '../record.ts';
+import type { DecisionRecord } from '../check/record.ts';
 import { ProtobufWriter } from './protobuf.ts';
 import type { CheckResponse, HeaderLine } from './response.ts';
 

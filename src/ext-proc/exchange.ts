@@ -2,9 +2,9 @@
  * One HTTP exchange as ext_proc shows it: headers and bodies both ways, each answered with what becomes of it. Plain data;
  * `server.ts` translates it into Envoy's messages.
  */
-import type { Response } from '../answer.ts';
+import type { Response } from '../check/answer.ts';
+import type { HeaderLine } from '../check/plan.ts';
 import type { Headers } from '../http.ts';
-import type { HeaderLine } from '../plan.ts';
 
 /** Given in place of whatever would come next. */
 export interface Instead {

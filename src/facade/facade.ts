@@ -5,7 +5,7 @@
  *
  * Origins come from the configuration. A Host header only chooses among them, it is never repeated.
  */
-import { JSON_TYPE, NO_STORE, type PublicAnswer, preflightHeaders, type Response } from '../answer.ts';
+import { JSON_TYPE, NO_STORE, type PublicAnswer, preflightHeaders, type Response } from '../check/answer.ts';
 import { inTime } from '../deadline.ts';
 import type { HttpFacts } from '../http.ts';
 import type { JsonObject } from '../mcp/message.ts';

@@ -5,12 +5,13 @@
  * Refused: redirect URIs that are not exactly those of the configuration (a loopback one may have any port, RFC 8252 section
  * 7.3), clients that cannot use the authorization code, and bodies that are not strict JSON.
  */
+
+import { cut } from '../check/record.ts';
 import type { HttpFacts } from '../http.ts';
 import { readJson } from '../mcp/json.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { bodyProblem } from '../mcp/operation.ts';
 import { reasonRow } from '../reasons.ts';
-import { cut } from '../record.ts';
 
 export interface Registration {
   /** Path of the endpoint at each of our origins. */

@@ -2,10 +2,11 @@
  * The bridge's way to a backend: a modern request, or a legacy session that is made for one request and ended after it.
  * What the backend asks in such a session is answered at once: nobody can be asked.
  */
+
+import type { BackendSession } from '../check/session.ts';
 import type { JsonObject } from '../mcp/message.ts';
 import type { Era } from '../mcp/revisions.ts';
 import { LATEST_LEGACY } from '../mcp/revisions.ts';
-import type { BackendSession } from '../session.ts';
 import { addEnvelope, mirrorHeaders, removeEnvelope } from './bridge-words.ts';
 import { clientOf } from './client.ts';
 import { type Contact, chooseEra, drop, endSession, heldSession, sessionHeaders, shakeHands } from './conversation.ts';

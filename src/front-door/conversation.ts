@@ -4,9 +4,10 @@
  *
  * A session made for the purpose lasts for one visit: what a backend keeps in it is lost with it.
  */
+
+import { type BackendSession, isSessionId } from '../check/session.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { type Era, eraOf, isRevision, LATEST_LEGACY, type Revision } from '../mcp/revisions.ts';
-import { type BackendSession, isSessionId } from '../session.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, type ClientFacts, clientOf, PROTOCOL_VERSION } from './client.ts';
 import { AnswerInvalid } from './events.ts';
 import { ACCEPT_BOTH, JSON_TYPE, notificationText, readAnswer, requestText } from './messages.ts';

@@ -2,7 +2,7 @@
  * What concerns every backend of a session: notifications of the client, its log level, the end of the session. Each backend
  * gets the message as the client wrote it, with its own session id, and a limited time.
  */
-import type { BackendSession } from '../session.ts';
+import type { BackendSession } from '../check/session.ts';
 import { bodyText } from './client.ts';
 import { heldSession, sessionHeaders, within } from './conversation.ts';
 import type { Handler, Reply } from './handler.ts';

@@ -3,9 +3,9 @@
  * binds them into one; `server/discover`, answered from what is known of the backends; `ping`.
  */
 import type { DiscoverResult, InitializeResult } from '@modelcontextprotocol/server';
+import { type BackendSession, principalKey } from '../check/session.ts';
 import type { JsonObject } from '../mcp/message.ts';
 import { eraOf, REVISIONS } from '../mcp/revisions.ts';
-import { type BackendSession, principalKey } from '../session.ts';
 import { joinInstructions, uniteCapabilities } from './capabilities.ts';
 import { OURSELVES, paramsText, SERVER_INFO } from './client.ts';
 import { chooseEra, endSession, HandshakeRefused, shakeHands, within } from './conversation.ts';

@@ -1,6 +1,7 @@
 /** What a `subscriptions/listen` asks for, taken apart by backend and put together again from what they agreed to. */
+
+import { findResourceOwner } from '../check/resource-owner.ts';
 import { isObject } from '../mcp/message.ts';
-import { findResourceOwner } from '../resource-owner.ts';
 import { LISTS } from './list-notices.ts';
 import type { FrontDoorPorts, Member, Visit } from './visit.ts';
 

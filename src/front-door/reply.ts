@@ -1,6 +1,6 @@
 /** A handler's answer on Node's HTTP: whole or as a stream, to a client that may leave at any time. */
 import type { ServerResponse } from 'node:http';
-import type { Response } from '../answer.ts';
+import type { Response } from '../check/answer.ts';
 import type { Reply, ReplyHead, ReplyStream } from './handler.ts';
 import { EVENTS_TYPE, eventText, JSON_TYPE } from './messages.ts';
 

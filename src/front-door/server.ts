@@ -3,7 +3,7 @@
  * sealed by the Check that let it pass, is served; any other is 403. Meant to be reached by Envoy alone.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { corsHeaders, type Response, refusal } from '../answer.ts';
+import { corsHeaders, type Response, refusal } from '../check/answer.ts';
 import type { Headers } from '../http.ts';
 import { type HttpListener, listenOn } from '../http-server.ts';
 import { REASONS, type Reason } from '../reasons.ts';

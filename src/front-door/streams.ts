@@ -7,6 +7,7 @@
  * be one of this session alone; else by the catalog, which also speaks for backends without a stream.
  */
 import type { Views } from '../catalog/view.ts';
+import type { BackendSession } from '../check/session.ts';
 import { singleHeader } from '../http.ts';
 import { readJsonText } from '../mcp/json.ts';
 import { ANSWER_LIMITS, findListIn } from '../mcp/lists.ts';
@@ -14,7 +15,6 @@ import { markIds, readMark, writeMark } from '../mcp/marks.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { splice } from '../mcp/spans.ts';
 import { replaceTaskIds } from '../mcp/task-ids.ts';
-import type { BackendSession } from '../session.ts';
 import type { ServerEvent } from './events.ts';
 import { type Handler, VisitRefused } from './handler.ts';
 import { createListNotices, type ListName, listOfNotice, noticeMethod } from './list-notices.ts';

@@ -1,11 +1,11 @@
 /** One request at the front door, as its Check let it pass, and what the front door needs to serve it. */
 import type { Views } from '../catalog/view.ts';
+import type { Session } from '../check/session.ts';
 import type { HttpFacts } from '../http.ts';
 import type { ListItem } from '../mcp/lists.ts';
 import type { Operation } from '../mcp/operation.ts';
 import type { Member, Resource } from '../resource.ts';
 import type { Result } from '../result.ts';
-import type { Session } from '../session.ts';
 import type { Principal } from '../token/principal.ts';
 
 export type { Member };

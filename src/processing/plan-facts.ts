@@ -1,7 +1,7 @@
 /** A plan's facts as the code that judged the request had them; the body stayed with Envoy. */
-import { type Facts, newFacts } from '../authorize.ts';
+import { type Facts, newFacts } from '../check/authorize.ts';
+import type { PlanFacts } from '../check/plan.ts';
 import type { HttpFacts } from '../http.ts';
-import type { PlanFacts } from '../plan.ts';
 import type { Resource } from '../resource.ts';
 
 export function httpOf({ http }: PlanFacts): HttpFacts {

@@ -2,21 +2,21 @@
  * What ext_proc does with an exchange, by the plan that its Check made: the token and the backend's own names go to the
  * backend; the client gets lists that show what it may use, and ids that are good for nobody else.
  */
-import { JSON_TYPE, NO_STORE, refusal } from '../answer.ts';
-import { denied, type Facts, newFacts, type Verdict } from '../authorize.ts';
+import { JSON_TYPE, NO_STORE, refusal } from '../check/answer.ts';
+import { denied, type Facts, newFacts, type Verdict } from '../check/authorize.ts';
+import { openPlan, PLAN_HEADER, type ProcessingPlan } from '../check/plan.ts';
+import { isSessionId, principalKey, sealSession } from '../check/session.ts';
+import { sealTask } from '../check/task.ts';
+import { judgeVisible, type VisiblePorts } from '../check/visible.ts';
 import type { Exchange, Instead, OpenExchange, RequestStep, ResponseStep } from '../ext-proc/exchange.ts';
 import { type Headers, noFacts, singleHeader } from '../http.ts';
 import { type AnswerRewriter, createAnswerRewriter, kindOfAnswer } from '../mcp/answers.ts';
 import { AnswerUnreadable } from '../mcp/events.ts';
 import type { ListOutcome, ListRules } from '../mcp/list-answer.ts';
 import { LISTS } from '../mcp/lists.ts';
-import { openPlan, PLAN_HEADER, type ProcessingPlan } from '../plan.ts';
 import type { Resource, Resources } from '../resource.ts';
 import type { Sealer } from '../seal.ts';
-import { isSessionId, principalKey, sealSession } from '../session.ts';
-import { sealTask } from '../task.ts';
 import type { Denial } from '../verdict.ts';
-import { judgeVisible, type VisiblePorts } from '../visible.ts';
 import { factsOf, httpOf } from './plan-facts.ts';
 
 export interface ProcessingPorts extends VisiblePorts {

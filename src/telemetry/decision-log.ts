@@ -4,9 +4,9 @@
  * it is full, and Checks are refused rather than answered unrecorded or kept without bound.
  */
 import type { Writable } from 'node:stream';
-import type { Stage, Verdict } from '../authorize.ts';
+import type { Stage, Verdict } from '../check/authorize.ts';
+import { cut, type DecisionRecord } from '../check/record.ts';
 import { keptText, quote, rfc3339 } from '../json-text.ts';
-import { cut, type DecisionRecord } from '../record.ts';
 import { describeCause } from './redact.ts';
 
 export interface DecisionLogOptions {

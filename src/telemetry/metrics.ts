@@ -1,8 +1,8 @@
 /** Every metric, declared once. docs/metrics.md is generated from here. Labels are bounded by the configuration. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Stage, Verdict } from '../authorize.ts';
+import type { Stage, Verdict } from '../check/authorize.ts';
+import type { DecisionRecord } from '../check/record.ts';
 import { METHODS } from '../mcp/methods.ts';
-import type { DecisionRecord } from '../record.ts';
 
 /** From tens of microseconds, where a warm decision lies, to Envoy's usual timeout. */
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];

@@ -15,13 +15,13 @@ import { startEnvoy } from '../../examples/reference/gateway.ts';
 import { bold, dim } from '../../examples/reference/paint.ts';
 import type { RunningProcess } from '../../examples/reference/process.ts';
 import { bringEnvoy } from '../../scripts/envoy.ts';
+import { judgeVisible, type Reader } from '../../src/check/visible.ts';
 import { noFacts } from '../../src/http.ts';
 import { LISTS, type ListRow } from '../../src/mcp/lists.ts';
 import { readOperation } from '../../src/mcp/operation.ts';
 import { loadPolicy, type Policy } from '../../src/policy/policy.ts';
 import { publicName, type Resource } from '../../src/resource.ts';
 import type { Principal } from '../../src/token/principal.ts';
-import { judgeVisible, type Reader } from '../../src/visible.ts';
 import type { Target } from './bench.ts';
 import { ORIGIN } from './world.ts';
 

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { generatedFiles, ownMetrics, settings } from '../../scripts/docs.ts';
-import type { Verdict } from '../../src/authorize.ts';
+import type { Verdict } from '../../src/check/authorize.ts';
+import { decisionRecord } from '../../src/check/record.ts';
 import { noFacts } from '../../src/http.ts';
 import { METHODS } from '../../src/mcp/methods.ts';
 import { REASONS } from '../../src/reasons.ts';
-import { decisionRecord } from '../../src/record.ts';
 import { decisionLine } from '../../src/telemetry/decision-log.ts';
 import { documents, files, headings, prose, read, slug } from './tree.ts';
 

@@ -114,9 +114,9 @@ function levelOf(file: string): number {
     /^(token\/|resource\.ts$)/,
     /^policy\//,
     /^delegation\//,
-    /^(catalog\/|facade\/|(session|task|plan|answer|authorize|resource-owner|route|dispatch|visible|check|record)\.ts$)/,
+    /^(catalog\/|facade\/|check\/|check\.ts$)/,
     /^(ext-authz|ext-proc|front-door|processing|telemetry)\//,
-    /^(config-schema\/|(config|config-schema|facade-settings|resource-settings|ports|counted|own-identity|backends|own-log|log-file|processing-service|front-door-service|catalog-command|catalog-report|well-known|app|main)\.ts$)/,
+    /^(config-schema\/|app\/|(config|config-schema|app|main)\.ts$)/,
   ];
   const level = levels.findIndex((pattern) => pattern.test(name));
   assert.ok(level >= 0, `${file} has no place in the layers`);

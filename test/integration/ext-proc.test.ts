@@ -22,12 +22,12 @@ import { createCertificates } from '../../examples/reference/certificate-authori
 import { freePort } from '../../examples/reference/free-port.ts';
 import { type Envoy, startEnvoy } from '../../examples/reference/gateway.ts';
 import { bringEnvoy } from '../../scripts/envoy.ts';
-import { denied, newFacts } from '../../src/authorize.ts';
+import { denied, newFacts } from '../../src/check/authorize.ts';
+import { PLAN_HEADER } from '../../src/check/plan.ts';
 import { type CheckServer, startServer } from '../../src/ext-authz/server.ts';
 import type { Exchange } from '../../src/ext-proc/exchange.ts';
 import { extProcService } from '../../src/ext-proc/server.ts';
 import { type Headers, noFacts } from '../../src/http.ts';
-import { PLAN_HEADER } from '../../src/plan.ts';
 import { stats } from '../support/envoy-admin.ts';
 import { addListener } from '../support/listeners.ts';
 

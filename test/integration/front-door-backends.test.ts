@@ -17,6 +17,8 @@ import { startEnterpriseLedger } from '../../examples/reference/enterprise-ledge
 import { enterpriseLedgerTools } from '../../examples/reference/enterprise-ledger-tools.ts';
 import type { RequestRecord } from '../../examples/reference/guarded-server.ts';
 import type { BackendView } from '../../src/catalog/view.ts';
+import { openPlan, PLAN_HEADER, sealPlan } from '../../src/check/plan.ts';
+import { openSession, sealSession } from '../../src/check/session.ts';
 import { createMint } from '../../src/delegation/mint.ts';
 import { createHandlers } from '../../src/front-door/handlers.ts';
 import { plain, serveFrontDoor } from '../../src/front-door/server.ts';
@@ -24,11 +26,9 @@ import type { BackendRequest, FrontDoorPorts, Member, Visit } from '../../src/fr
 import { type HttpFacts, noFacts } from '../../src/http.ts';
 import { serveHttp } from '../../src/http-server.ts';
 import { readOperation } from '../../src/mcp/operation.ts';
-import { openPlan, PLAN_HEADER, sealPlan } from '../../src/plan.ts';
 import { publicName } from '../../src/resource.ts';
 import { ok } from '../../src/result.ts';
 import { createSealer } from '../../src/seal.ts';
-import { openSession, sealSession } from '../../src/session.ts';
 import { ACTOR, alice, headers as headerLines, ledger, NOW_MS, outbound } from '../unit/support/facts.ts';
 
 const LIMITS = { maxBytes: 65_536, maxDepth: 64 };

@@ -1,7 +1,8 @@
 /** A front door as a listener of its own: visits are opened from what comes, without Envoy and without a Check before it. */
 
-import { refusal } from '../../src/answer.ts';
 import type { BackendView } from '../../src/catalog/view.ts';
+import { refusal } from '../../src/check/answer.ts';
+import { openSession, type Session, sealSession } from '../../src/check/session.ts';
 import type { Handler } from '../../src/front-door/handler.ts';
 import type { ListName } from '../../src/front-door/list-notices.ts';
 import type { TaskIds } from '../../src/front-door/listen-filter.ts';
@@ -13,7 +14,6 @@ import { readOperation } from '../../src/mcp/operation.ts';
 import { publicName, type Resource } from '../../src/resource.ts';
 import { ok } from '../../src/result.ts';
 import { createSealer } from '../../src/seal.ts';
-import { openSession, type Session, sealSession } from '../../src/session.ts';
 import type { Principal } from '../../src/token/principal.ts';
 
 const LIMITS = { maxBytes: 65_536, maxDepth: 64 };

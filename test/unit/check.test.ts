@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import type { Response } from '../../src/answer.ts';
-import { denied, newFacts, type Verdict } from '../../src/authorize.ts';
 import type { BackendView } from '../../src/catalog/view.ts';
+import type { Response } from '../../src/check/answer.ts';
+import { denied, newFacts, type Verdict } from '../../src/check/authorize.ts';
+import { openPlan } from '../../src/check/plan.ts';
+import { decisionRecord } from '../../src/check/record.ts';
+import { principalKey, sealSession } from '../../src/check/session.ts';
+import { sealTask } from '../../src/check/task.ts';
 import { check } from '../../src/check.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { HttpFacts } from '../../src/http.ts';
-import { openPlan } from '../../src/plan.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../../src/reasons.ts';
-import { decisionRecord } from '../../src/record.ts';
 import { publicName } from '../../src/resource.ts';
 import { deny, ok } from '../../src/result.ts';
 import { createSealer } from '../../src/seal.ts';
-import { principalKey, sealSession } from '../../src/session.ts';
-import { sealTask } from '../../src/task.ts';
 import type { Principal } from '../../src/token/principal.ts';
 import type { Denial } from '../../src/verdict.ts';
 import {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { newFacts } from '../../src/authorize.ts';
-import { type Dispatched, dispatchToBackend, dispatchToFrontDoor } from '../../src/dispatch.ts';
+import { newFacts } from '../../src/check/authorize.ts';
+import { type Dispatched, dispatchToBackend, dispatchToFrontDoor } from '../../src/check/dispatch.ts';
 import type { HttpFacts } from '../../src/http.ts';
 import { readOperation } from '../../src/mcp/operation.ts';
 import type { Resource } from '../../src/resource.ts';

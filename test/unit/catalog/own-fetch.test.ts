@@ -1,8 +1,8 @@
 /** Requests of our own: none reaches a backend without an allow, a line in the log and a token of its own. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import type { Verdict } from '../../../src/authorize.ts';
 import { createOwnFetch, OwnRequestRefused, type OwnWorld } from '../../../src/catalog/own-fetch.ts';
+import type { Verdict } from '../../../src/check/authorize.ts';
 import { deny, ok } from '../../../src/result.ts';
 import { alice, callOf, DELEGATION_TOKEN, ledger, outbound, SUBJECT_TOKEN } from '../support/facts.ts';
 import { fakeDelegate, fakePolicy, fakePorts, type PortsSpec, refusing } from '../support/ports.ts';

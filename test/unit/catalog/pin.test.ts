@@ -1,11 +1,5 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { ApprovalsInvalid, parseApprovals, writeApprovals } from '../../../src/catalog/approvals.ts';
-import { canonicalJson, fingerprintOf } from '../../../src/catalog/fingerprint.ts';
-import { judgePin } from '../../../src/catalog/pin.ts';
-import { readTools } from '../../../src/catalog/reading.ts';
-import { toolFacts } from '../../../src/catalog/tool-facts.ts';
-import type { BackendView } from '../../../src/catalog/view.ts';
 import {
   createPaint,
   currentDefinition,
@@ -13,7 +7,13 @@ import {
   describeView,
   differences,
   spell,
-} from '../../../src/catalog-report.ts';
+} from '../../../src/app/catalog-report.ts';
+import { ApprovalsInvalid, parseApprovals, writeApprovals } from '../../../src/catalog/approvals.ts';
+import { canonicalJson, fingerprintOf } from '../../../src/catalog/fingerprint.ts';
+import { judgePin } from '../../../src/catalog/pin.ts';
+import { readTools } from '../../../src/catalog/reading.ts';
+import { toolFacts } from '../../../src/catalog/tool-facts.ts';
+import type { BackendView } from '../../../src/catalog/view.ts';
 import { ledger } from '../support/facts.ts';
 
 const greet = {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import type { Answer } from '../../../src/authorize.ts';
+import type { Answer } from '../../../src/check/authorize.ts';
+import type { DecisionRecord } from '../../../src/check/record.ts';
 import { toCheckResponse } from '../../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../../src/ext-authz/wire.ts';
 import type { HeaderValueOption } from '../../../src/gen/envoy/config/core/v3/HeaderValueOption.ts';
 import type { CheckResponse } from '../../../src/gen/envoy/service/auth/v3/CheckResponse.ts';
-import type { DecisionRecord } from '../../../src/record.ts';
 import { deserializeResponse } from '../support/wire.ts';
 
 const record = { decision_id: 'd', decision: 'deny', reason: 'tool_forbidden' } as DecisionRecord;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { suite, type TestContext, test } from 'node:test';
 import { type ClientDuplexStream, credentials, status as grpcStatus, type ServiceError } from '@grpc/grpc-js';
-import { denied, newFacts } from '../../../src/authorize.ts';
+import { denied, newFacts } from '../../../src/check/authorize.ts';
 import { type CheckServer, type ServerOptions, startServer } from '../../../src/ext-authz/server.ts';
 import type { Exchange } from '../../../src/ext-proc/exchange.ts';
 import { EXT_PROC_NAME, type ExtProcOptions, extProcService, loadExternalProcessor } from '../../../src/ext-proc/server.ts';

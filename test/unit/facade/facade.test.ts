@@ -1,7 +1,7 @@
 /** Which document is where, under whose name, and what is answered while there is none. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import type { PublicAnswer } from '../../../src/answer.ts';
+import type { PublicAnswer } from '../../../src/check/answer.ts';
 import { check } from '../../../src/check.ts';
 import { createFacade, type FacadeOptions } from '../../../src/facade/facade.ts';
 import type { HttpFacts } from '../../../src/http.ts';

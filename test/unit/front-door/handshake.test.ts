@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { principalKey } from '../../../src/check/session.ts';
 import { createHandlers } from '../../../src/front-door/handlers.ts';
 import { BackendRefused } from '../../../src/front-door/visit.ts';
-import { principalKey } from '../../../src/session.ts';
 import { alice } from '../support/facts.ts';
 import { type Ask, backend, json, legacyVisit, messageOf, modernVisit, openDoor, run } from './world.ts';
 

@@ -1,12 +1,12 @@
 /** A front door with backends that are functions, and visits as a Check would have let them pass. */
 import assert from 'node:assert/strict';
 import type { BackendView } from '../../../src/catalog/view.ts';
+import type { Session } from '../../../src/check/session.ts';
 import type { Handler, Reply, ReplyHead } from '../../../src/front-door/handler.ts';
 import type { BackendRequest, FrontDoorPorts, Member, Visit } from '../../../src/front-door/visit.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
 import { publicName } from '../../../src/resource.ts';
 import { ok } from '../../../src/result.ts';
-import type { Session } from '../../../src/session.ts';
 import { alice, bare, ledger, request } from '../support/facts.ts';
 
 export const door = { ...ledger, name: 'door', path: '/mcp', publicNames: [publicName('https://gateway.example/mcp')] };

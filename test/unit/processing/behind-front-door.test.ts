@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import type { Verdict } from '../../../src/authorize.ts';
+import type { Verdict } from '../../../src/check/authorize.ts';
+import { PLAN_HEADER, type ProcessingPlan, sealPlan } from '../../../src/check/plan.ts';
 import type { Exchange } from '../../../src/ext-proc/exchange.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
-import { PLAN_HEADER, type ProcessingPlan, sealPlan } from '../../../src/plan.ts';
 import { createProcessing } from '../../../src/processing/processing.ts';
 import type { Resource } from '../../../src/resource.ts';
 import { createSealer } from '../../../src/seal.ts';

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import type { Verdict } from '../../../src/authorize.ts';
+import type { Verdict } from '../../../src/check/authorize.ts';
+import { type ProcessingPlan, sealPlan } from '../../../src/check/plan.ts';
+import { openSession, principalKey } from '../../../src/check/session.ts';
+import { openTask } from '../../../src/check/task.ts';
 import type { Exchange } from '../../../src/ext-proc/exchange.ts';
 import type { ListOutcome } from '../../../src/mcp/list-answer.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
-import { type ProcessingPlan, sealPlan } from '../../../src/plan.ts';
 import { createProcessing, type ProcessingPorts } from '../../../src/processing/processing.ts';
 import { ok } from '../../../src/result.ts';
 import { createSealer } from '../../../src/seal.ts';
-import { openSession, principalKey } from '../../../src/session.ts';
-import { openTask } from '../../../src/task.ts';
 import { alice, bare, headers, NOW_MS, request } from '../support/facts.ts';
 import { DECISION_ID, fakePolicy, fakePorts } from '../support/ports.ts';
 

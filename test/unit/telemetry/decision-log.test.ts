@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { suite, test } from 'node:test';
-import { denied, newFacts, type Verdict } from '../../../src/authorize.ts';
+import { denied, newFacts, type Verdict } from '../../../src/check/authorize.ts';
+import { decisionRecord } from '../../../src/check/record.ts';
 import { check } from '../../../src/check.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { noFacts } from '../../../src/http.ts';
-import { decisionRecord } from '../../../src/record.ts';
 import { deny } from '../../../src/result.ts';
 import { createDecisionLog, decisionLine } from '../../../src/telemetry/decision-log.ts';
 import { DELEGATION_TOKEN, LEDGER_PATH, request, SUBJECT_TOKEN } from '../support/facts.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { denied, newFacts } from '../../../src/authorize.ts';
 import type { BackendView } from '../../../src/catalog/view.ts';
+import { denied, newFacts } from '../../../src/check/authorize.ts';
+import { decisionRecord } from '../../../src/check/record.ts';
 import { check } from '../../../src/check.ts';
 import type { HttpFacts } from '../../../src/http.ts';
-import { decisionRecord } from '../../../src/record.ts';
 import { createMetrics, createVerdictCounts, type Metrics, recordVerdict } from '../../../src/telemetry/metrics.ts';
 import { bare, callOf, request } from '../support/facts.ts';
 import { fakePorts, type PortsSpec, refusing } from '../support/ports.ts';
