@@ -4,12 +4,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { createBackends, readApprovals } from './app/backends.ts';
 import { serveVisitors } from './app/front-door-service.ts';
 import { openLogFile } from './app/log-file.ts';
 import { buildLive, type Known, type Live, type Observers } from './app/ports.ts';
 import { processingService } from './app/processing-service.ts';
+import { needingRestart } from './app/restart.ts';
 import { serveWellKnown } from './app/well-known.ts';
 import { denied, newFacts, type Verdict } from './check/authorize.ts';
 import { decisionRecord } from './check/record.ts';
@@ -38,8 +38,6 @@ export interface App {
   readonly stop: () => Promise<void>;
 }
 
-/** Sections that a reload does not reach. */
-const FIXED = ['server', 'admin', 'wellKnown', 'decisionLog'] as const;
 /** Beyond any timeout of Envoy that makes sense for a Check. */
 const RETIRE_MS = 30_000;
 const END_LOG_MS = 5000;
@@ -106,7 +104,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     }
     metrics.configReloads.inc({ outcome: 'applied' });
     log('info', 'the configuration is in force', { revision: live.policy.revision });
-    const fixed = FIXED.filter((section) => !isDeepStrictEqual(live.config[section], config[section]));
+    const fixed = needingRestart(config, live.config);
     if (fixed.length > 0) log('warn', 'what changed here needs a restart', { sections: fixed.join(', ') });
     // Checks under way still use it.
     setTimeout(() => previous.close().catch(() => {}), RETIRE_MS).unref();
@@ -161,6 +159,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
       listen: frontDoor.listen,
       live: () => live,
       catalog: backends.catalog,
+      onRefused: observeLater,
       observe: observeOwn,
     });
     opened.push(close);

@@ -5,7 +5,7 @@
 
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Response } from '../check/answer.ts';
-import { authorize, type Facts, newFacts, type Verdict } from '../check/authorize.ts';
+import { authorize, denied, type Facts, newFacts, type Verdict } from '../check/authorize.ts';
 import { bodyHash } from '../check/dispatch.ts';
 import { openPlan, PLAN_HEADER } from '../check/plan.ts';
 import { findRoute } from '../check/route.ts';
@@ -29,6 +29,7 @@ import { httpOf } from '../processing/plan-facts.ts';
 import type { Member, Resource } from '../resource.ts';
 import type { Sealer } from '../seal.ts';
 import { describeCause } from '../telemetry/redact.ts';
+import type { Denial } from '../verdict.ts';
 import type { Live, Observers } from './ports.ts';
 
 export interface FrontDoorServiceOptions extends Observers {
@@ -37,6 +38,8 @@ export interface FrontDoorServiceOptions extends Observers {
   readonly catalog: Catalog;
   /** Called once for each request to a backend, before it is made; throws where it cannot be recorded. */
   readonly observe: (verdict: Verdict, elapsedMs: number) => void;
+  /** Called once for each visit that is refused after its Check. */
+  readonly onRefused: (verdict: Verdict) => void;
 }
 
 /** A visit, with the token that the visitor came with. */
@@ -56,9 +59,16 @@ export function serveVisitors(options: FrontDoorServiceOptions): Promise<HttpLis
     ports: () => portsOf(options),
     allowedOrigins: () => live().ports.allowedOrigins,
     handlers: handlersOf(live),
+    onRefused: (visit, denial) => options.onRefused(refusedVerdict(visit, denial, live().ports)),
     onFailure: ({ decisionId }, cause) =>
       log('error', 'the front door failed', { decision_id: decisionId, cause: describeCause(cause) }),
   });
+}
+
+/** Under an id of its own; the request id joins it with the Check. */
+function refusedVerdict({ http, resource, operation, principal }: Visit, denial: Denial, ports: Live['ports']): Verdict {
+  const facts = { ...newFacts(http, ports.newId()), entrance: resource, resource, operation, principal };
+  return denied(denial, facts, ports);
 }
 
 const STRANGER = plain(403, 'only what the gateway let pass is served here');

@@ -24,6 +24,8 @@ export interface FrontDoorOptions {
   readonly ports: () => FrontDoorPorts;
   readonly allowedOrigins: () => ReadonlySet<string>;
   readonly handlers: Handlers;
+  /** Told of each visit that is refused here, though its Check let it pass. */
+  readonly onRefused: (visit: Visit, denial: Denial) => void;
   /** Told of what a handler threw that is no refusal. */
   readonly onFailure: (visit: Visit, cause: unknown) => void;
 }
@@ -104,13 +106,15 @@ async function answer(visit: Visit, reply: HttpReply, { handlers, ports }: Front
 }
 
 /** Once an answer has begun, its stream is told of the error and ends. */
-function refuse(visit: Visit, reply: HttpReply, cause: unknown, { onFailure, allowedOrigins }: FrontDoorOptions): void {
+function refuse(visit: Visit, reply: HttpReply, cause: unknown, options: FrontDoorOptions): void {
+  const { onRefused, onFailure, allowedOrigins } = options;
   if (reply.signal.aborted) {
     reply.abandon();
     return;
   }
   const denial = toDenial(cause);
   if (denial.reason === 'internal_error') onFailure(visit, cause);
+  onRefused(visit, denial);
   const { http, decisionId, resource, operation } = visit;
   const answered = refusal(denial, { http, decisionId, resource, operation, allowedOrigins: allowedOrigins() });
   reply.fail(answered, operation.id !== null);

@@ -82,7 +82,12 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     const found = openRequest(headers, ports);
     if (found === null) {
       const cause = 'ext_proc was asked about a request that no Check has sent its way';
-      return instead(refuse({ reason: 'request_invalid', cause }, newFacts({ ...noFacts(), headers }, ports.newId())));
+      return instead(
+        refuse(
+          { reason: 'request_invalid', cause },
+          newFacts({ ...noFacts(), headers, requestId: singleHeader(headers, 'x-request-id') ?? '' }, ports.newId()),
+        ),
+      );
     }
     opened = found;
     const { set, splice } = opened.plan;

@@ -142,6 +142,7 @@ async function openWorld(t: TestContext, eras: Partial<Record<Name, BackendView[
     ports: () => ports,
     allowedOrigins: () => new Set(),
     handlers: new Map([...createHandlers(2000), ['GET', async (_visit, _ports, reply) => reply.status(405, { allow: 'POST' })]]),
+    onRefused: () => {},
     onFailure: (_visit, cause) => failures.push(cause),
   });
   t.after(listener.close);

@@ -138,6 +138,7 @@ export async function startFrontDoor(spec: FrontDoorSpec): Promise<FrontDoor> {
     ports: () => ports,
     allowedOrigins: () => new Set(),
     handlers,
+    onRefused: () => {},
     onFailure: (_visit, cause) => failures.push(cause),
   });
   return {

@@ -35,6 +35,7 @@ async function open(t: TestContext, handlers: Record<string, Handler>, changes: 
     ports: () => ports,
     allowedOrigins: () => new Set([ORIGIN]),
     handlers: new Map(Object.entries(handlers)),
+    onRefused: () => {},
     onFailure: (_visit, cause) => failures.push((cause as Error).message),
     ...changes,
   });
