@@ -253,7 +253,7 @@ function typeOf(schema: Schema): string {
 }
 
 function manyOf(schema: Schema): string {
-  if (schema.enum !== undefined) return typeOf(schema);
+  if (schema.enum !== undefined || isSecret(schema)) return typeOf(schema);
   return typeOf(schema).replace(/\w+/g, (word) => (word === 'or' ? word : `${word}s`));
 }
 

@@ -82,6 +82,7 @@ export async function startKeycloakDeployment(options: KeycloakDeploymentOptions
       mintIssuer,
       mintKeyFile,
       wellKnownListen: `127.0.0.1:${mintPort}`,
+      urls: { 'enterprise-ledger': ledger.url, 'employee-directory': directory.url },
       adjust: (config) => {
         asInTheExample(config, example, keycloak.issuer, secretFile);
         options.adjustSidecar?.(config);
@@ -103,6 +104,7 @@ export async function startKeycloakDeployment(options: KeycloakDeploymentOptions
     return {
       port,
       origin,
+      frontDoorUrl: `${origin}/mcp`,
       ledgerUrl: `${origin}/enterprise-ledger/mcp`,
       directoryUrl: `${origin}/employee-directory/mcp`,
       certificates,
@@ -122,6 +124,7 @@ export async function startKeycloakDeployment(options: KeycloakDeploymentOptions
 /** What is particular to Keycloak, out of the example file; only addresses and file names are put in for this machine. */
 function asInTheExample(config: Tree, example: Tree, issuer: string, secretFile: string): void {
   config.issuers = example.issuers.map((one: Tree) => ({ ...one, issuer }));
+  config.catalog = example.catalog;
   config.delegation.exchange = { ...example.delegation.exchange, issuer };
   config.delegation.exchange.clientAuthentication.secret = { file: secretFile };
 }

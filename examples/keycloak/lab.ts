@@ -14,10 +14,12 @@ try {
   await rm(dir, { recursive: true, force: true });
   await mkdir(dir, { recursive: true, mode: 0o700 });
   say('Starting Keycloak (about a minute), two MCP servers, mcp-ext-authz and a real Envoy on loopback …');
-  const { keycloak, certificates, ledgerUrl, directoryUrl, sidecar, stop } = await startKeycloakDeployment({ dir, home, say });
+  const deployment = await startKeycloakDeployment({ dir, home, say });
+  const { keycloak, certificates, frontDoorUrl, ledgerUrl, directoryUrl, sidecar, stop } = deployment;
   const { alice, bob, carol } = keycloak.secrets.passwords;
   const env = {
     ISSUER: keycloak.issuer,
+    FRONT_DOOR: frontDoorUrl,
     LEDGER: ledgerUrl,
     DIRECTORY: directoryUrl,
     CA_FILE: certificates.caFile,
@@ -34,7 +36,8 @@ try {
   const lines = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
   await writeFile(`${dir}/env`, lines.join(''), { mode: 0o600 });
   say(`${bold('The lab is up.')} Ctrl-C stops it.`);
-  say(`  gateway         ${ledgerUrl}`);
+  say(`  gateway         ${frontDoorUrl}`);
+  say(`                  ${ledgerUrl}`);
   say(`                  ${directoryUrl}`);
   say(`  issuer          ${keycloak.issuer}`);
   say(`  console         ${keycloak.origin}/admin (admin, password in the file below)`);

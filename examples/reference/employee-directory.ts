@@ -15,8 +15,11 @@ import { employeeDirectoryTools, employees } from './employee-directory-tools.ts
 import { type BackendOptions, type RunningBackend, startGuardedServer } from './guarded-server.ts';
 import { toolResult } from './tool.ts';
 
-/** Starts the directory on loopback. Its tools send nothing before their result, so every answer is one JSON body. */
-export async function startEmployeeDirectory(options: BackendOptions): Promise<RunningBackend> {
+/**
+ * Starts the directory on loopback. Its tools send nothing before their result, so every answer is one JSON body.
+ * @param start the guard in front of it
+ */
+export async function startEmployeeDirectory(options: BackendOptions, start = startGuardedServer): Promise<RunningBackend> {
   const modern = createMcpHandler(createDirectoryServer, { legacy: 'reject' });
   const serve = toNodeHandler({
     fetch: async (request, requestOptions) =>
@@ -25,7 +28,7 @@ export async function startEmployeeDirectory(options: BackendOptions): Promise<R
         : modern.fetch(request, requestOptions),
   });
 
-  const running = await startGuardedServer('employee-directory', options, (request, response, message) =>
+  const running = await start('employee-directory', options, (request, response, message) =>
     // The SDK's type of a Node request forbids the explicit undefined that Node's own has under exactOptionalPropertyTypes.
     serve(request as NodeIncomingMessageLike, response, message),
   );

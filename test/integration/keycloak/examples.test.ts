@@ -9,6 +9,8 @@ import { parseConfig } from '../../../src/config.ts';
 
 type Tree = Record<string, any>;
 
+const GATEWAY = 'ai-identity-gateway';
+
 const file = (path: string) => readFile(fileURLToPath(new URL(`../../../${path}`, import.meta.url)), 'utf8');
 const realmText = await file('examples/keycloak/realm.json');
 const realm = JSON.parse(realmText) as Tree;
@@ -19,16 +21,25 @@ const client = (id: string): Tree =>
   realm.clients.find(({ clientId }: Tree) => clientId === id) ?? assert.fail(`no client ${id}`);
 
 test('the clients of the policy, of the configuration and of the realm are the same', () => {
-  const clients = Object.keys(permissions.clients).sort();
-  assert.deepEqual(config.issuers[0]?.clients?.toSorted(), clients);
-  for (const id of clients) assert.deepEqual(client(id).optionalClientScopes, frontDoorScopes);
+  const callers = Object.keys(permissions.clients).filter((id) => id !== GATEWAY);
+  assert.deepEqual(config.issuers[0]?.clients?.toSorted(), callers.sort());
+  for (const id of callers) assert.deepEqual(client(id).optionalClientScopes, frontDoorScopes);
 });
 
-test('the gateway may ask for every delegation scope, and has none by itself', () => {
-  const { optionalClientScopes, defaultClientScopes, attributes } = client(config.delegation.exchange?.clientId ?? '');
-  assert.deepEqual(optionalClientScopes.toSorted(), referenceBackends([]).flatMap(delegationScopes).sort());
+test('the gateway may ask for every delegation scope and for its own, and has none by itself', () => {
+  const { optionalClientScopes, defaultClientScopes, attributes } = client(GATEWAY);
+  const own = permissions.clients[GATEWAY].machine;
+  assert.deepEqual(config.catalog.scopes, own);
+  const scopes = [...own, ...referenceBackends([]).flatMap(delegationScopes)];
+  assert.deepEqual(optionalClientScopes.toSorted(), scopes.sort());
   assert.deepEqual(defaultClientScopes, ['basic']);
   assert.equal(attributes['access.token.lifespan'], String(config.delegation.maxTtlSeconds));
+});
+
+test('where the gateway comes for itself, its subject is its client', () => {
+  assert.equal(config.delegation.exchange?.clientId, GATEWAY);
+  const { id } = realm.users.find(({ serviceAccountClientId }: Tree) => serviceAccountClientId === GATEWAY);
+  assert.equal(id, GATEWAY);
 });
 
 test('every scope that a client has is there, and every audience that policy names is a client', () => {
@@ -39,14 +50,26 @@ test('every scope that a client has is there, and every audience that policy nam
   for (const { delegation } of Object.values<Tree>(permissions.backends)) client(delegation.audience);
 });
 
-test('the resources are those of the reference configuration, and the realm names their URLs as audiences', () => {
+test('resources, processing and front door are those of the reference configuration', () => {
   assert.deepEqual(config.resources, reference.resources);
-  const audiences = new Set(
-    [...realmText.matchAll(/"included\.custom\.audience": "\$\{GATEWAY_ORIGIN:(https:[^}]+)\}([^"]+)"/g)].map(
-      ([, origin, path]) => `${origin}${path}`,
-    ),
-  );
-  assert.deepEqual([...audiences].sort(), config.resources.flatMap(({ publicUrls }) => publicUrls).sort());
+  assert.deepEqual(config.processing, reference.processing);
+  assert.deepEqual(config.frontDoor, reference.frontDoor);
+});
+
+test('each scope brings the URLs of the front door and of its own server as audiences', () => {
+  const { resources } = config;
+  const frontDoor = config.frontDoor ?? assert.fail('no front door');
+  for (const scope of frontDoor.scopesSupported) {
+    const { protocolMappers } = realm.clientScopes.find(({ name }: Tree) => name === scope);
+    const audiences = protocolMappers.map((mapper: Tree) =>
+      mapper.config['included.custom.audience'].replace(/^\$\{GATEWAY_ORIGIN:([^}]+)\}/, '$1'),
+    );
+    const own = resources.filter(({ scopesSupported }) => scopesSupported.includes(scope));
+    assert.deepEqual(
+      audiences,
+      [...own, frontDoor].flatMap(({ publicUrls }) => publicUrls),
+    );
+  }
 });
 
 test('the realm holds no secret, only the names of what Keycloak reads from its environment', () => {

@@ -16,10 +16,10 @@ import { signInAt } from '../../../examples/keycloak/sign-in.ts';
 import { searchKeycloak } from '../../../scripts/keycloak.ts';
 import type { Reply } from '../../support/ask.ts';
 import { createBrowserProvider } from '../../support/browser.ts';
-import { startWorld, type World } from './support/world.ts';
+import { asOneServer } from './support/front-door-tests.ts';
+import { GATEWAY, startWorld, type World } from './support/world.ts';
 
 const { home, problem } = searchKeycloak();
-const GATEWAY = 'ai-identity-gateway';
 const LEDGER_AUDIENCE = 'https://enterprise-ledger.internal/mcp';
 
 let world: World;
@@ -30,7 +30,8 @@ describe('Keycloak', { skip: problem ?? false }, () => {
   });
   after(() => world.stop());
 
-  frontDoor();
+  asOneServer(() => world);
+  inbound();
   exchange();
   mint();
   keyRotation();
@@ -67,8 +68,8 @@ async function assertRefused(reply: Reply, status: number, reason: string, error
   if (error !== undefined) assert.match(line.error, error);
 }
 
-function frontDoor(): void {
-  describe('at the front door', () => {
+function inbound(): void {
+  describe('tokens of clients', () => {
     test('an official client finds Keycloak from the challenge, signs alice in and calls a tool', async () => {
       const alice = world.user('alice');
       const provider = createBrowserProvider(alice);

@@ -20,6 +20,7 @@ type UserName = 'alice' | 'bob' | 'carol';
 
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
+export const GATEWAY = 'ai-identity-gateway';
 export const ALL_SCOPES = 'ledger:read ledger:write pii:read audit:read directory:read';
 const AGENTCORE_REDIRECT = 'https://bedrock-agentcore.us-east-1.amazonaws.com/identities/oauth2/callback';
 
@@ -58,6 +59,7 @@ export async function startWorld(home: string) {
     realm: administer(keycloak),
     user,
     metrics,
+    decisions,
     /** `fetch` that trusts the local authority. */
     fetch: ((input: string | URL, init?: object) =>
       undiciFetch(input, { ...init, dispatcher: agent })) as unknown as typeof globalThis.fetch,
@@ -70,7 +72,9 @@ export async function startWorld(home: string) {
     agent: (scope = 'ledger:read directory:read') => clientCredentials({ ...agentCore, scope }),
     ask: (question: Question): Promise<Reply> => ask({ wire }, question),
     lineOf: (reply: Reply): Promise<Line> => lineOf({ decisions }, reply),
-    lastSeen: (): RequestRecord => requests.at(-1) ?? assert.fail('no backend saw anything'),
+    /** Of what was asked for somebody; what the gateway asks in its own name comes when it likes. */
+    lastSeen: (): RequestRecord =>
+      requests.findLast(({ delegation }) => delegation?.sub !== GATEWAY) ?? assert.fail('no backend saw anything'),
     /** Another configuration of the sidecar; gives the way back. */
     reconfigure: (change: (config: Tree) => void) => reconfigure({ sidecar, metrics } as never, change),
     /** How often the sidecar has asked Keycloak for keys, and how often for tokens. */
