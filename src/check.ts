@@ -16,7 +16,7 @@ import {
 } from './authorize.ts';
 import { toolFacts } from './catalog/tool-facts.ts';
 import { inTime } from './deadline.ts';
-import { dispatchStraight, dispatchToBackend, dispatchToFrontDoor } from './dispatch.ts';
+import { dispatchStraight, dispatchToBackend, dispatchToFrontDoor, onlyListens } from './dispatch.ts';
 import type { Facade } from './facade/facade.ts';
 import type { HttpFacts } from './http.ts';
 import type { JsonLimits } from './mcp/json.ts';
@@ -119,6 +119,8 @@ async function identify(facts: Facts, ports: Ports, deadlineMs: number): Promise
   lap('verify');
   if (!principal.ok) return principal;
   facts.principal = principal.value;
+  // It would end as it begins: what clocks may differ by is for calls.
+  if (onlyListens(operation.value) && principal.value.expiresAt * 1000 <= ports.now()) return deny({ reason: 'token_expired' });
 
   return ok({
     http,

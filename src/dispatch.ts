@@ -165,13 +165,17 @@ function nameHeaders({ facts, route }: Dispatched): HeaderLine[] {
   return [['mcp-name', encodeSentinel(name)]];
 }
 
+/** Opens a stream on which the client says nothing more. */
+export function onlyListens({ method }: Operation): boolean {
+  return method === 'GET' || method === 'subscriptions/listen';
+}
+
 /**
  * A stream that only listens ends with the token that opened it. Envoy takes integers from 1 on; 0 would be no limit at all.
  * Calls are left alone: clients wait for ever for an answer that is cut off.
  */
 function lifeHeaders({ route, principal }: Dispatched, now: number): HeaderLine[] {
-  const { method } = route.operation;
-  if (method !== 'GET' && method !== 'subscriptions/listen') return [];
+  if (!onlyListens(route.operation)) return [];
   return [['x-envoy-upstream-rq-timeout-ms', String(Math.max(1, Math.floor(principal.expiresAt * 1000 - now)))]];
 }
 

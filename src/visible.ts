@@ -49,7 +49,8 @@ export function judgeVisible(
   if (policy === null) return deny({ reason: 'policy_undefined' });
   const use: Operation = { ...reader.operation, kind: 'request', method: row.asks, targets: [], tool: null, arguments: null };
   const base = policyInput(
-    reader.http,
+    // As it would be used, though the list may have come on a stream.
+    { ...reader.http, method: 'POST' },
     reader.resource,
     use,
     reader.principal,

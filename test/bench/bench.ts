@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: what a Check costs. CPU time (user + system) of the server process for each Check, beside a no-op server
  * on the same protos; memory after a million Checks; latency that ext_authz adds through a real Envoy, open loop.
- * `-- --json FILE` writes the figures, `-- --quick` takes fewer rounds, `-- --only cpu,memory,latency` chooses.
+ * And what it costs to show each caller its own list. `-- --json FILE` writes the figures, `-- --quick` takes fewer rounds,
+ * `-- --only cpu,memory,latency,lists` chooses.
  */
 
 import { generateKeyPairSync } from 'node:crypto';
@@ -14,6 +15,7 @@ import { parse, stringify } from 'yaml';
 import { bold, dim } from '../../examples/reference/paint.ts';
 import { type RunningProcess, startProcess } from '../../examples/reference/process.ts';
 import { measureLatency } from './latency.ts';
+import { measureLists } from './lists.ts';
 import { createLoad } from './load.ts';
 import { createCalls, ORIGIN, toCheckRequest } from './world.ts';
 
@@ -22,7 +24,7 @@ const { values } = parseArgs({
   options: {
     json: { type: 'string' },
     quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'cpu,memory,latency' },
+    only: { type: 'string', default: 'cpu,memory,latency,lists' },
   },
 });
 const parts = new Set(values.only.split(','));
@@ -33,6 +35,7 @@ const WARM_UP = 40_000;
 
 export type Target = { readonly target: string; readonly admin: string };
 type Subject = RunningProcess<Target>;
+type Adjust = (config: Record<string, any>) => void;
 
 const say = (line = '') => process.stdout.write(`${line}\n`);
 const progress = (text: string) => process.stdout.isTTY && process.stdout.write(`\r\x1b[K${dim(text)}`);
@@ -48,11 +51,11 @@ try {
   const calls = createCalls(issuer.ready.tokens);
   const requests = calls.map(toCheckRequest);
   const floor = await started('the floor', join(root, 'test/bench/floor.ts'), [], readTarget);
-  const sidecar = async (name: string, delegation: string) =>
+  const sidecar = async (name: string, delegation: string, adjust: Adjust = () => {}) =>
     started(
       name,
       join(root, 'src/main.ts'),
-      ['serve', '--config', await writeConfig(name, delegation, issuer.ready.issuer)],
+      ['serve', '--config', await writeConfig(name, delegation, issuer.ready.issuer, adjust)],
       readTarget,
     );
   const subjects: Record<'floor' | 'decision' | 'mint' | 'exchange', Subject> = {
@@ -65,6 +68,13 @@ try {
   if (parts.has('memory')) results.memory = await measureMemory(await sidecar('memory', 'mint'), requests);
   if (parts.has('latency'))
     results.latencyMs = await measureLatency({ dir, subjects, calls, quick: values.quick, say, progress });
+  if (parts.has('lists')) {
+    const [token = ''] = issuer.ready.tokens;
+    const unfiltered = await sidecar('unfiltered', 'mint', (config) => {
+      delete config.processing;
+    });
+    results.listsMs = await measureLists({ dir, filtered: subjects.mint, unfiltered, token, quick: values.quick, say, progress });
+  }
   if (values.json !== undefined) {
     await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);
     say(`\nwritten to ${values.json}`);
@@ -95,7 +105,7 @@ function readTarget(line: string): Target | undefined {
 }
 
 /** The reference configuration with one issuer for everything; decision log to a file, metrics on, nothing switched off. */
-async function writeConfig(name: string, delegation: string, issuer: string): Promise<string> {
+async function writeConfig(name: string, delegation: string, issuer: string, adjust: Adjust): Promise<string> {
   const config = parse(await readFile(join(root, 'examples/reference/mcp-ext-authz.yaml'), 'utf8'));
   const keyFile = join(dir, `${name}-key.pem`);
   await writeFile(
@@ -107,7 +117,12 @@ async function writeConfig(name: string, delegation: string, issuer: string): Pr
   config.admin = { listen: '127.0.0.1:0' };
   config.wellKnown = undefined;
   config.issuers = [{ issuer, clients: ['claude-code'] }];
-  for (const resource of config.resources) resource.publicUrls = [`${ORIGIN}${resource.path}`];
+  for (const resource of config.resources) {
+    resource.publicUrls = [`${ORIGIN}${resource.path}`];
+    delete resource.url;
+  }
+  delete config.frontDoor;
+  config.processing.keys = [{ file: keyFile }];
   config.policy.bundleFile = join(root, 'policies/bundle.tar.gz');
   config.delegation = {
     actor: 'ai-identity-gateway',
@@ -116,6 +131,7 @@ async function writeConfig(name: string, delegation: string, issuer: string): Pr
     exchange: { issuer, clientId: 'ai-identity-gateway', clientAuthentication: { method: 'private_key_jwt', keyFile } },
   };
   config.decisionLog = { file: join(dir, `${name}-decisions.ndjson`) };
+  adjust(config);
   const file = join(dir, `${name}.yaml`);
   await writeFile(file, stringify(config));
   return file;

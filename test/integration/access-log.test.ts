@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { ask, get, type Reply } from '../support/ask.ts';
-import { LEDGER, startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { LEDGER, startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { stats } from '../support/envoy-admin.ts';
 import type { Line } from '../support/ndjson.ts';
 
@@ -18,7 +18,7 @@ let accessLog: readonly Line[];
 let decisions: readonly Line[];
 
 before(async () => {
-  deployment = await startTestDeployment();
+  deployment = await startTestDeployment({ adjustSidecar: withoutCatalog });
   const { ledgerUrl, directoryUrl, tokenOf } = deployment;
   const [alice, aliceLow, bob, agent] = await Promise.all([
     tokenOf('alice', ledgerUrl),

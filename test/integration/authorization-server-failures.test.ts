@@ -10,7 +10,7 @@ import { type AuthorizationServer, startAuthorizationServer } from '../../exampl
 import { referenceBackends } from '../../examples/reference/backends.ts';
 import { ask, lineOf } from '../support/ask.ts';
 import { createCallers, type TokenOf } from '../support/callers.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { waitUntil } from '../support/ndjson.ts';
 
 const COOLDOWN_MS = 400;
@@ -23,6 +23,7 @@ let tokenOf: TokenOf;
 before(async () => {
   deployment = await startTestDeployment({
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       config.server.maxInFlight = MAX_IN_FLIGHT;
       // The default of 20 ms is for a machine that has nothing else to do.
       config.server.deadlineReserveMs = 250;

@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { importPKCS8 } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { ask, lineOf } from '../support/ask.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { reconfigure } from '../support/reconfigure.ts';
 import type { HeaderLine } from '../support/wire.ts';
 
@@ -41,7 +41,7 @@ for (const way of WAYS) {
     let deployment: TestDeployment;
     let issuer: string;
     before(async () => {
-      deployment = await startTestDeployment(way);
+      deployment = await startTestDeployment({ ...way, adjustSidecar: withoutCatalog });
       issuer = way.delegation === 'exchange' ? deployment.authorizationServer.issuer : deployment.sidecarOptions.mintIssuer;
     });
     after(() => deployment.stop());
@@ -171,7 +171,7 @@ for (const way of WAYS) {
 describe('minted for a caller who is an agent already', () => {
   let deployment: TestDeployment;
   before(async () => {
-    deployment = await startTestDeployment({ delegation: 'mint' });
+    deployment = await startTestDeployment({ delegation: 'mint', adjustSidecar: withoutCatalog });
   });
   after(() => deployment.stop());
 

@@ -63,6 +63,8 @@ after(async () => {
 
 const through = (name: string): { wire: Wire } => ({ wire: wires.get(name) ?? assert.fail(name) });
 
+const EXT_PROC = 'envoy.filters.http.ext_proc';
+
 describe('the running configuration', () => {
   let parts: ListenerParts;
   let dump: Tree;
@@ -137,6 +139,33 @@ describe('the running configuration', () => {
       if (match.path === '/mcp' && match.headers === undefined) assert.equal(own.status, 503);
     }
     assert.equal(parts.routes.at(-1)?.direct_response.status, 404);
+  });
+
+  test('ext_proc is off but where there is a plan, shows everything there, and broken means no', () => {
+    const {
+      failure_mode_allow: allows = false,
+      allow_mode_override: hears,
+      processing_mode: base,
+    } = parts.filters.find(({ name }) => name === EXT_PROC)!.typed_config as Tree;
+    assert.deepEqual([allows, hears], [false, true]);
+    assert.deepEqual(base, { request_header_mode: 'SKIP', response_header_mode: 'SKIP' });
+    const everything = {
+      request_header_mode: 'SEND',
+      request_body_mode: 'BUFFERED',
+      response_header_mode: 'SEND',
+      response_body_mode: 'STREAMED',
+      response_trailer_mode: 'SEND',
+    };
+    const PLAN = { name: 'x-mcp-plan', present_match: true };
+    for (const { match, route, typed_per_filter_config: own } of parts.routes) {
+      const isPlanned = (match.headers ?? []).some(({ name }: Tree) => name === PLAN.name);
+      assert.equal(own !== undefined, isPlanned && route.cluster !== 'front_door', JSON.stringify(match));
+      if (own !== undefined) assert.deepEqual(own[EXT_PROC].overrides.processing_mode, everything);
+    }
+    for (const path of [PATHS.ledger, PATHS.directory]) {
+      const [first] = parts.routes.filter(({ match }) => match.path === path);
+      assert.deepEqual(first?.match.headers, [PLAN], 'the route with the plan comes first');
+    }
   });
 
   test('the admin interface is on no network address', () => {

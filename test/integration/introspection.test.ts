@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { Reason } from '../../src/reasons.ts';
 import { ask, lineOf } from '../support/ask.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { standardClaims, type TokenAnswer } from '../support/issuer.ts';
 
 let deployment: TestDeployment;
@@ -18,6 +18,7 @@ before(async () => {
   deployment = await startTestDeployment({
     delegation: 'mint',
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       const { clientAuthentication } = config.delegation.exchange;
       config.issuers.at(-1).introspection = { clientId: 'ai-identity-gateway', clientAuthentication };
       // The default of 20 ms is for a machine that has nothing else to do.

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { ask } from '../support/ask.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 
 const CALLERS = 100;
 const MINTED = 3000;
@@ -17,6 +17,7 @@ let deployment: TestDeployment;
 before(async () => {
   deployment = await startTestDeployment({
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       config.resources[1].delegation = 'mint';
       // Fewer than there are callers, so that the cache has to let go.
       config.tokens = { cacheEntries: 60 };

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { freePort } from '../../examples/reference/free-port.ts';
 import { ask, get, lineOf } from '../support/ask.ts';
-import { DIRECTORY, LEDGER, startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { DIRECTORY, LEDGER, startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { addListener } from '../support/listeners.ts';
 import { type HeaderLine, openWire, type Wire } from '../support/wire.ts';
 
@@ -20,6 +20,7 @@ before(async () => {
   deployment = await startTestDeployment({
     delegation: 'mint',
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       const [ledger, directory] = config.resources;
       ledger.publicUrls.push(TUNNEL + LEDGER, SHORT);
       directory.publicUrls.push(TUNNEL + DIRECTORY);

@@ -11,7 +11,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import * as oauth from 'oauth4webapi';
 import { createBrowserProvider } from '../support/browser.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { closedPort } from '../support/memory.ts';
 import { reconfigure } from '../support/reconfigure.ts';
 
@@ -23,6 +23,7 @@ let deployment: TestDeployment;
 before(async () => {
   deployment = await startTestDeployment({
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       config.authorizationServerFacade = {
         issuer: config.issuers[0].issuer,
         // The reference authorization server gives no token for nowhere in particular, and these clients do not say where.

@@ -10,7 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask, lineOf, settledLines } from '../support/ask.ts';
 import { changedBundle, changeJson, committedMembers, type Members, packBundle, withRevision } from '../support/bundles.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { reload, replaceFile } from '../support/reconfigure.ts';
 
 let deployment: TestDeployment;
@@ -21,6 +21,7 @@ before(async () => {
   const first = await changedBundle(withRevision('first'));
   deployment = await startTestDeployment({
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       // The configuration is written before the sidecar starts, into the folder of the deployment.
       bundleFile = join(config.decisionLog.file, '..', 'bundle.tar.gz');
       config.policy.bundleFile = bundleFile;

@@ -8,12 +8,15 @@ import { check } from '../../src/check.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { HttpFacts } from '../../src/http.ts';
+import { openPlan } from '../../src/plan.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../../src/reasons.ts';
 import { decisionRecord } from '../../src/record.ts';
 import { publicName } from '../../src/resource.ts';
 import { deny, ok } from '../../src/result.ts';
 import { createSealer } from '../../src/seal.ts';
+import { principalKey, sealSession } from '../../src/session.ts';
+import { sealTask } from '../../src/task.ts';
 import type { Principal } from '../../src/token/principal.ts';
 import type { Denial } from '../../src/verdict.ts';
 import {
@@ -168,6 +171,51 @@ const OF_ROUTES: readonly Reason[] = [
 ];
 /** Those of answers, and of what the front door asks. */
 const AFTER_CHECK: readonly Reason[] = ['list_invalid', 'backend_unavailable', 'bridge_limited'];
+
+suite('where answers are processed', () => {
+  const sealer = createSealer([Buffer.alloc(32, 1)]);
+  const listing = request({ body: { jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} } });
+
+  test('a list goes on with a plan, in which alone the token is', async () => {
+    const { set, remove } = forwardOf(await decide(listing, { sealer }));
+    const sealed = new Map(set).get('x-mcp-plan') ?? assert.fail();
+    assert.deepEqual(openPlan(sealer, 'process', sealed, NOW_MS)?.set, [['authorization', `Bearer ${DELEGATION_TOKEN}`]]);
+    assert.ok(remove.includes('authorization'));
+    assert.ok(!JSON.stringify(set).includes(DELEGATION_TOKEN));
+  });
+
+  test('a call goes on as it does without', async () => {
+    const [plain, processed] = await Promise.all([decide(request()), decide(request(), { sealer })]);
+    assert.deepEqual(forwardOf(processed), forwardOf(plain));
+  });
+
+  test('a session of somebody else: told with who asks, and policy is not asked', async () => {
+    const policy = fakePolicy();
+    const session = { principal: principalKey({ ...alice, subject: 'bob' }), resource: 'ledger', backends: {} };
+    const lines = { 'mcp-session-id': sealSession(sealer, session) };
+    const verdict = await decide(request({ lines }), { sealer, policy });
+    assert.deepEqual([verdict.reason, verdict.facts.principal?.subject], ['session_forbidden', 'alice']);
+    assert.equal(responseOf(verdict).status, 403);
+    assert.deepEqual(policy.inputs, []);
+  });
+
+  test('policy judges a task by the id that the backend knows', async () => {
+    const policy = fakePolicy();
+    const taskId = sealTask(sealer, { principal: principalKey(alice), backend: 'ledger', id: 'own' });
+    const body = { jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { taskId } };
+    assert.equal((await decide(request({ body }), { sealer, policy })).reason, 'allowed');
+    assert.deepEqual((policy.inputs as any)[0].mcp.targets, [{ type: 'task', name: 'own' }]);
+  });
+
+  test('a stream is not opened by a token that is over, within what clocks may differ by', async () => {
+    const over = { ...alice, expiresAt: NOW_MS / 1000 };
+    const spec: PortsSpec = { sealer, verify: async () => ok(over) };
+    const verdict = await decide(bare('GET'), spec);
+    assert.equal(verdict.reason, 'token_expired');
+    assertRefusal(verdict);
+    assert.equal((await decide(request(), spec)).reason, 'allowed');
+  });
+});
 
 suite('every reason', () => {
   test('is reached here, or known to arise elsewhere', () => {

@@ -2,99 +2,245 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Verdict } from '../../../src/authorize.ts';
 import type { Exchange } from '../../../src/ext-proc/exchange.ts';
+import type { ListOutcome } from '../../../src/mcp/list-answer.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
-import { PLAN_HEADER, type ProcessingPlan, sealPlan } from '../../../src/plan.ts';
-import { createProcessing } from '../../../src/processing/processing.ts';
-import type { Resource } from '../../../src/resource.ts';
+import { type ProcessingPlan, sealPlan } from '../../../src/plan.ts';
+import { createProcessing, type ProcessingPorts } from '../../../src/processing/processing.ts';
+import { ok } from '../../../src/result.ts';
 import { createSealer } from '../../../src/seal.ts';
-import { alice, callOf, headers, ledger, NOW_MS, request } from '../support/facts.ts';
+import { openSession, principalKey } from '../../../src/session.ts';
+import { openTask } from '../../../src/task.ts';
+import { alice, bare, headers, NOW_MS, request } from '../support/facts.ts';
+import { DECISION_ID, fakePolicy, fakePorts } from '../support/ports.ts';
 
-const sealer = createSealer([Buffer.alloc(32, 7)]);
-const door: Resource = { ...ledger, name: 'door', path: '/mcp', members: [{ resource: ledger, prefix: 'ledger' }] };
-const TEXT = headers({ 'content-type': 'text/plain' });
+const sealer = createSealer([Buffer.alloc(32, 1)]);
+const TOKEN = 'Bearer delegated';
+const JSON_HEADERS = { 'content-type': 'application/json' };
+const LIST = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}]}}';
 
-interface World {
-  readonly exchange: Exchange;
-  readonly refused: Verdict[];
+interface Spec {
+  readonly plan?: Partial<ProcessingPlan>;
+  readonly method?: string;
+  readonly ports?: Partial<ProcessingPorts>;
 }
 
-/** An exchange whose Check has sent it to the ledger, from where it came in. */
-function begin(entrance: Resource, changes: Partial<ProcessingPlan> = {}): World {
-  const { headers: _, body: __, ...http } = request();
-  const operation = readOperation(request({ body: callOf('getBalance', {}, 'x') }), { maxBytes: 1000, maxDepth: 9 });
-  assert.ok(operation.ok);
-  const plan: ProcessingPlan = {
+function open({ plan = {}, method = 'tools/list', ports = {} }: Spec = {}) {
+  const http =
+    method === 'GET' ? bare('GET') : request({ body: { jsonrpc: '2.0', id: 1, method, params: PARAMS[method] ?? {} } });
+  const operation = readOperation(http, { maxBytes: 65_536, maxDepth: 64, maxMembers: 64 });
+  assert.ok(operation.ok, JSON.stringify(operation));
+  const { headers: _, body: __, ...facts } = http;
+  const whole: ProcessingPlan = {
     kind: 'process',
     expiresAt: NOW_MS + 1000,
-    facts: {
-      decisionId: 'd',
-      resource: entrance.name,
-      http: { ...http, headers: [] },
-      operation: operation.value,
-      principal: alice,
-    },
-    backend: ledger.name,
-    set: [],
+    facts: { decisionId: 'd', resource: 'ledger', http: { ...facts, headers: [] }, operation: operation.value, principal: alice },
+    backend: 'ledger',
+    set: [['authorization', TOKEN]],
     splice: null,
     filtersList: false,
     bindsSession: false,
     sealsTasks: false,
     marks: null,
-    ...changes,
+    ...plan,
   };
   const refused: Verdict[] = [];
-  const open = createProcessing(
-    () => ({
-      sealer,
-      resources: { all: [door, ledger], byPath: new Map() } as never,
-      allowedOrigins: new Set(),
-      maxAnswerBytes: 1000,
-      maxListItems: 10,
-      now: () => NOW_MS,
-      newId: () => 'later',
-      policy: null,
-      policyHeaders: [],
-      showsStepUp: false,
-      views: () => null,
-      approvals: () => null,
-    }),
-    { onRefused: (verdict) => refused.push(verdict), onList: () => {} },
-  );
-  const exchange = open();
-  const step = exchange.requestHeaders(headers({ [PLAN_HEADER]: sealPlan(sealer, plan) }));
-  assert.equal(step.kind, 'continue');
-  if (entrance === door) assert.ok(step.kind === 'continue' && step.wantsResponse, 'its answer is looked at');
-  return { exchange, refused };
+  const lists: ListOutcome[] = [];
+  const all: ProcessingPorts = {
+    ...fakePorts(),
+    sealer,
+    showsStepUp: false,
+    maxAnswerBytes: 1000,
+    maxListItems: 10,
+    policy: { ...fakePolicy(), askEach: (_input, _members, each) => ok([...each].map(() => ok(null))) },
+    ...ports,
+  };
+  const exchange = createProcessing(() => all, {
+    onRefused: (verdict) => refused.push(verdict),
+    onList: (_backend, outcome) => lists.push(outcome),
+  })();
+  return { exchange, refused, lists, plan: sealPlan(sealer, whole) };
 }
 
-suite('a backend behind the front door that is out of reach', () => {
-  for (const marks of [null, 'ledger']) {
-    test(`is an error with the id of the request, and recorded: ${marks === null ? 'modern' : 'legacy'}`, () => {
-      const { exchange, refused } = begin(door, { marks });
-      const step = exchange.responseHeaders(503, TEXT, false);
-      assert.ok(step.kind === 'respond');
-      const { status, body } = step.response;
-      const { id, error } = JSON.parse(body);
-      assert.deepEqual([status, id, error.data.reason], [503, 'x', 'backend_unavailable']);
-      const [verdict, ...more] = refused;
-      assert.deepEqual([verdict?.reason, verdict?.facts.resource?.name, more.length], ['backend_unavailable', 'ledger', 0]);
+const PARAMS: Record<string, object> = {
+  initialize: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} },
+  'tools/call': { name: 'a' },
+};
+
+function begin(spec: Spec) {
+  const opened = open(spec);
+  const step = opened.exchange.requestHeaders(headers({ 'x-mcp-plan': opened.plan }));
+  assert.ok(step.kind === 'continue');
+  return { ...opened, step };
+}
+
+function answer(exchange: Exchange, body: string, lines: Record<string, string> = JSON_HEADERS, status = 200) {
+  const step = exchange.responseHeaders(status, headers(lines), false);
+  assert.ok(step.kind === 'continue', 'answered in its place');
+  return { step, body: step.wantsBody ? exchange.responseBody(Buffer.from(body), true).toString() : body };
+}
+
+suite('the request', () => {
+  test('gets the token out of the plan, and nobody else the plan', () => {
+    const { step } = begin({ plan: { filtersList: true } });
+    assert.deepEqual(step, {
+      kind: 'continue',
+      set: [['authorization', TOKEN]],
+      remove: ['x-mcp-plan', 'accept-encoding'],
+      wantsBody: false,
+      wantsResponse: true,
+    });
+  });
+  test('of which nothing is read later keeps its encodings', () => {
+    const { step } = begin({ plan: { splice: { start: 0, end: 1, from: '{', to: '[' } } });
+    assert.deepEqual([step.remove, step.wantsBody, step.wantsResponse], [['x-mcp-plan'], true, false]);
+  });
+  const bad: Record<string, (plan: string) => Record<string, string | string[]>> = {
+    'without a plan': () => ({}),
+    'with two': (plan) => ({ 'x-mcp-plan': [plan, plan] }),
+    'with a forged one': (plan) => ({ 'x-mcp-plan': `${plan.slice(0, -2)}AA` }),
+    'with one of another key': () => ({ 'x-mcp-plan': createSealer([Buffer.alloc(32, 2)]).seal('plan', {}) }),
+  };
+  for (const [what, lines] of Object.entries(bad)) {
+    test(`${what} is refused`, () => {
+      const { exchange, plan, refused } = open();
+      assertRefused(exchange.requestHeaders(headers(lines(plan))), refused);
     });
   }
+  for (const [what, plan] of Object.entries({
+    'an old plan': { expiresAt: NOW_MS - 1 },
+    'a plan for a backend that is gone': { backend: 'gone' },
+  })) {
+    test(`with ${what} is refused`, () => {
+      const { exchange, plan: sealed, refused } = open({ plan });
+      assertRefused(exchange.requestHeaders(headers({ 'x-mcp-plan': sealed })), refused);
+    });
+  }
+  function assertRefused(step: ReturnType<Exchange['requestHeaders']>, refused: readonly Verdict[]): void {
+    assert.ok(step.kind === 'respond');
+    assert.equal(step.response.status, 500);
+    assert.equal(JSON.parse(step.response.body).error.data.reason, 'request_invalid');
+    assert.deepEqual(
+      refused.map(({ reason, facts }) => [reason, facts.decisionId]),
+      [['request_invalid', DECISION_ID]],
+    );
+  }
+});
 
-  test('is not one that says so itself, or that merely refuses', () => {
-    for (const [status, type] of [
-      [503, 'application/json'],
-      [500, 'text/event-stream'],
-      [404, 'text/plain'],
-    ] as const) {
-      const { exchange, refused } = begin(door, { marks: 'ledger' });
-      assert.equal(exchange.responseHeaders(status, headers({ 'content-type': type }), false).kind, 'continue');
-      assert.deepEqual(refused, []);
+suite('a body', () => {
+  const splice = { start: 9, end: 13, from: 'éab', to: 'longer' };
+  const body = Buffer.from('{"name":"éab","é":1.10}');
+  test('is changed in one place', () => {
+    const { exchange } = begin({ plan: { splice } });
+    assert.equal(exchange.requestBody(body).toString(), '{"name":"longer","é":1.10}');
+  });
+  test('that is not the one which was judged is refused', () => {
+    for (const other of ['', '{"name":"xyz"}', ' {"name":"éab"}']) {
+      const { exchange, refused } = begin({ plan: { splice } });
+      const step = exchange.requestBody(Buffer.from(other));
+      assert.ok(!Buffer.isBuffer(step) && step.response.status === 500);
+      assert.equal(refused.length, 1);
     }
   });
+});
 
-  test('has its word passed on where clients know it by its own address', () => {
-    const { exchange } = begin(ledger, { bindsSession: true });
-    assert.equal(exchange.responseHeaders(503, TEXT, false).kind, 'continue');
+suite('a session', () => {
+  const plan = { bindsSession: true };
+  test('is bound to who began it', () => {
+    const { exchange } = begin({ method: 'initialize', plan });
+    const { step } = answer(exchange, '', { 'mcp-session-id': 'own' });
+    assert.equal(step.wantsBody, false);
+    const [[name, id] = []] = step.set;
+    assert.equal(name, 'mcp-session-id');
+    assert.deepEqual(openSession(sealer, id as string), {
+      principal: principalKey(alice),
+      resource: 'ledger',
+      backends: { ledger: { id: 'own', revision: '2025-11-25' } },
+    });
   });
+  test('that a backend does not keep is none', () => {
+    assert.deepEqual(answer(begin({ method: 'initialize', plan }).exchange, '').step.set, []);
+  });
+  test('that cannot be carried is taken away', () => {
+    for (const id of ['', 'a b', ['a', 'b']]) {
+      const { exchange } = begin({ method: 'initialize', plan });
+      const step = exchange.responseHeaders(200, headers({ 'mcp-session-id': id }), true);
+      assert.ok(step.kind === 'continue');
+      assert.deepEqual([step.set, step.remove], [[], ['mcp-session-id']]);
+    }
+  });
+});
+
+suite('a list', () => {
+  const plan = { filtersList: true };
+  test('is judged', () => {
+    const { exchange, lists } = begin({ plan });
+    assert.equal(answer(exchange, LIST).body, LIST);
+    assert.deepEqual(
+      lists.map(({ shown, hidden, denial }) => [shown, hidden, denial]),
+      [[1, 0, null]],
+    );
+  });
+  test('an error of the backend is not looked into', () => {
+    for (const status of [301, 401, 500])
+      assert.equal(answer(begin({ plan }).exchange, 'x', JSON_HEADERS, status).step.wantsBody, false);
+  });
+  const wrong: Record<string, [Record<string, string>, string]> = {
+    'no JSON': [JSON_HEADERS, 'x'],
+    'of another type': [{ 'content-type': 'text/html' }, LIST],
+    'without a type': [{}, LIST],
+    encoded: [{ ...JSON_HEADERS, 'content-encoding': 'gzip' }, LIST],
+    'too large': [JSON_HEADERS, LIST + ' '.repeat(1000)],
+  };
+  for (const [what, [lines, body]] of Object.entries(wrong)) {
+    test(`${what}: an error in its place, told once`, () => {
+      const { exchange, refused, lists } = begin({ plan });
+      const given = answer(exchange, body, lines);
+      const { id, error } = JSON.parse(given.body);
+      assert.deepEqual([id, error.code, error.data.reason], [1, -31503, 'list_invalid']);
+      assert.equal(refused.length, 1);
+      const [{ reason, answer: told, facts }] = refused as [Verdict];
+      assert.ok(told.kind === 'respond');
+      assert.deepEqual([reason, told.response.status, error.data.decision_id], ['list_invalid', 200, facts.decisionId]);
+      assert.equal(lists.length, 1);
+      const type = given.step.set.find(([name]) => name === 'content-type');
+      assert.deepEqual(type, lines === JSON_HEADERS ? undefined : ['content-type', 'application/json']);
+      assert.equal(given.step.remove.includes('content-encoding'), type !== undefined);
+    });
+  }
+  test('without a body, or under a status that says there is none', () => {
+    for (const [status, isLast] of [
+      [200, true],
+      [204, true],
+      [202, false],
+      [206, false],
+    ] as const) {
+      const { exchange, refused } = begin({ plan });
+      const step = exchange.responseHeaders(status, headers({ 'content-type': 'text/event-stream' }), isLast);
+      assert.ok(step.kind === 'respond', `${status}`);
+      assert.equal(step.response.status, 200);
+      assert.equal(JSON.parse(step.response.body).error.data.reason, 'list_invalid');
+      assert.equal(refused.length, 1);
+    }
+  });
+  test('when policy is broken: its reason', () => {
+    const { exchange, refused } = begin({ plan, ports: { policy: null } });
+    assert.equal(JSON.parse(answer(exchange, LIST).body).error.data.reason, 'policy_undefined');
+    assert.equal(refused[0]?.reason, 'policy_undefined');
+  });
+  test('that is repeated on a stream: what nobody can read does not pass', () => {
+    const replay = () => begin({ plan, method: 'GET' }).exchange;
+    const event = `event: message\ndata: ${LIST}\n\n`;
+    assert.equal(answer(replay(), event, { 'content-type': 'text/event-stream' }).body, event);
+    assert.throws(() => answer(replay(), event, { 'content-type': 'text/plain' }));
+    assert.throws(() => answer(replay(), event, { 'content-type': 'text/event-stream', 'content-encoding': 'br' }));
+  });
+});
+
+test('ids of tasks are bound to who began them, and the same in every answer', () => {
+  const body = '{"jsonrpc":"2.0","id":1,"result":{"task":{"taskId":"own"}}}';
+  const told = [1, 2].map(
+    () => JSON.parse(answer(begin({ method: 'tools/call', plan: { sealsTasks: true } }).exchange, body).body).result.task.taskId,
+  );
+  assert.equal(told[0], told[1]);
+  assert.deepEqual(openTask(sealer, told[0]), { principal: principalKey(alice), backend: 'ledger', id: 'own' });
 });
