@@ -37,14 +37,18 @@ function newSessions(before: ReadonlySet<string>): string[] {
   return [...deployment.legacy.sessions.keys()].filter((id) => !before.has(id));
 }
 
-async function toolsKnown(): Promise<number> {
-  const labels = { backend: 'enterprise-ledger', list: 'tools' };
-  return (await deployment.metrics()).value('mcp_ext_authz_catalog_items', labels);
+/** What a server sends on the stream of a session is lost while nobody holds it. */
+async function streamOf(before: ReadonlySet<string>): Promise<string> {
+  const [id] = newSessions(before);
+  if (id === undefined) throw new Error('no session was begun');
+  await waitUntil('its stream is open', () => deployment.legacy.listens(id));
+  return id;
 }
 
 for (const kind of [SDK_V1, SDK_V2_LEGACY, MCP_REMOTE]) {
   describe(`${kind.name} before a server that keeps sessions`, () => {
     test('answers what it is asked, on the stream of the session and on that of the call', async (t) => {
+      const held = new Set(deployment.legacy.sessions.keys());
       const ids: unknown[] = [];
       const client = await connect(kind, {
         onElicit: (_message, id) => {
@@ -54,6 +58,7 @@ for (const kind of [SDK_V1, SDK_V2_LEGACY, MCP_REMOTE]) {
         onSample: () => ({ role: 'assistant', model: 'm', content: { type: 'text', text: 'Paris' } }),
       });
       t.after(client.close);
+      await streamOf(held);
       assert.equal(textOf(await client.callTool('enterprise_ledger_greet')), 'accept Ada');
       assert.equal(textOf(await client.callTool('enterprise_ledger_insist')), 'accept');
       assert.match(textOf(await client.callTool('enterprise_ledger_sample')) ?? '', /Paris/);
@@ -90,16 +95,11 @@ for (const kind of [SDK_V1, SDK_V2_LEGACY, MCP_REMOTE]) {
       let heard = 0;
       const client = await connect(kind, { onToolsChanged: () => void heard++ });
       t.after(client.close);
-      const [id] = newSessions(held);
-      await waitUntil('its stream is open', () => deployment.legacy.listens(id as string));
-      const tool = deployment.legacy.sessions.get(id as string)?.registerTool('late', {}, () => ({ content: [] }));
+      const tool = deployment.legacy.sessions.get(await streamOf(held))?.registerTool('late', {}, () => ({ content: [] }));
       await waitUntil('it is heard', () => heard > 0);
       assert.ok((await client.listTools()).includes('enterprise_ledger_late'));
-      // The catalog has noticed as well by now, and says nothing.
-      await waitUntil('the catalog has it', async () => (await toolsKnown()) === 7);
-      assert.equal(heard, 1);
       tool?.remove();
-      await waitUntil('the catalog has it no more', async () => (await toolsKnown()) === 6);
+      await waitUntil('so is its end', () => heard > 1);
       assert.equal(heard, 2);
     });
 

@@ -98,8 +98,11 @@ describe('two replicas are as one', () => {
     test(`${kind.name}: what a server asks, on the stream of the session and on that of a call`, async (t) => {
       let asked = 0;
       const onElicit = () => ({ action: 'accept', content: { name: `Ada ${++asked}` } });
+      const held = new Set(deployment.legacy.sessions.keys());
       const client = await connect(kind, { onElicit });
       t.after(client.close);
+      const [id] = [...deployment.legacy.sessions.keys()].filter((one) => !held.has(one));
+      await waitUntil('its stream is open', () => deployment.legacy.listens(id as string));
       await sharedBy(async () => {
         for (let round = 0; round < ROUNDS; round += 2) {
           assert.equal(textOf(await client.callTool('enterprise_ledger_greet')), `accept Ada ${round + 1}`);
