@@ -16,7 +16,10 @@ type Tree = Record<string, any>;
 const yaml = labelledBlocks('yaml');
 const labelled = (label: string) => yaml.filter((block) => block.label === label);
 const reference = read('examples/reference/mcp-ext-authz.yaml');
-const envoy = parse(read('envoy/envoy.yaml')) as Tree;
+/** Without what only several sidecars need: docs/deploying.md tells of it, no fragment repeats it. */
+const envoy = JSON.parse(JSON.stringify(parse(read('envoy/envoy.yaml'))), (key, value) =>
+  key === 'retry_policy' ? undefined : value,
+) as Tree;
 const manager: Tree = envoy.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
 const filters: Tree[] = manager.http_filters;
 const routes: Tree[] = manager.route_config.virtual_hosts[0].routes;
@@ -46,7 +49,7 @@ function addPart(whole: Tree, part: Tree): Tree {
 }
 
 describe('Envoy', () => {
-  test('filters are those of envoy/envoy.yaml', () => {
+  test('filters are those of envoy/envoy.yaml, but for the retries', () => {
     for (const { file, text } of labelled('http_filters')) {
       assert.deepEqual(parse(text), filters.slice(0, -1), file);
       assert.equal(filters.at(-1)?.name, 'envoy.filters.http.router');

