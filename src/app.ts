@@ -10,6 +10,7 @@ import { openLogFile } from './app/log-file.ts';
 import { buildLive, type Known, type Live, type Observers } from './app/ports.ts';
 import { processingService } from './app/processing-service.ts';
 import { needingRestart } from './app/restart.ts';
+import { createRetirement } from './app/retirement.ts';
 import { serveWellKnown } from './app/well-known.ts';
 import { denied, newFacts, type Verdict } from './check/authorize.ts';
 import { decisionRecord } from './check/record.ts';
@@ -38,8 +39,6 @@ export interface App {
   readonly stop: () => Promise<void>;
 }
 
-/** Beyond any timeout of Envoy that makes sense for a Check. */
-const RETIRE_MS = 30_000;
 const END_LOG_MS = 5000;
 
 /** Rejects where anything cannot be opened; what had been opened by then is closed again. */
@@ -75,7 +74,8 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     observe: observeOwn,
   });
   let live = await activate(config, observers, null, backends.known);
-  opened.push(() => live.close());
+  const retirement = createRetirement();
+  opened.push(() => Promise.all([live.close(), retirement.end()]));
   let reloading = Promise.resolve();
   let draining = false;
 
@@ -106,8 +106,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     log('info', 'the configuration is in force', { revision: live.policy.revision });
     const fixed = needingRestart(config, live.config);
     if (fixed.length > 0) log('warn', 'what changed here needs a restart', { sections: fixed.join(', ') });
-    // Checks under way still use it.
-    setTimeout(() => previous.close().catch(() => {}), RETIRE_MS).unref();
+    retirement.retire(previous.close);
     await warmKeys(live);
   }
 

@@ -35,6 +35,7 @@ export interface HttpClient {
   readonly fetch: Fetch;
   /** An answer as it comes, with its headers. Only these have a deadline: who reads the body bounds it, by `signal` too. */
   readonly stream: (url: string, init: StreamInit) => Promise<Response>;
+  /** Cuts streams off: they may have no end of their own. */
   readonly close: () => Promise<void>;
 }
 

@@ -16,8 +16,8 @@ export interface Sealer {
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-/** Nobody makes us decode more than this. */
-const MAX_SEALED = 65_536;
+/** Characters. Nobody makes us decode more than this. */
+export const MAX_SEALED = 65_536;
 
 /** @param secrets at least 32 bytes each; the first seals, all of them open. */
 export function createSealer(secrets: readonly [Uint8Array, ...Uint8Array[]]): Sealer {

@@ -53,7 +53,9 @@ export function serveVisitors(options: FrontDoorServiceOptions): Promise<HttpLis
   const { live, log } = options;
   return serveFrontDoor({
     listen: options.listen,
-    maxBodyBytes: live().config.mcp.maxBodyBytes,
+    get maxBodyBytes() {
+      return live().config.mcp.maxBodyBytes;
+    },
     closeWithinMs: CLOSE_WITHIN_MS,
     openVisit: (headers, body) => admit(headers, body, live()),
     ports: () => portsOf(options),
@@ -147,6 +149,9 @@ async function ask(
   const http = askedOf(visit, request, ports.policyHeaders);
   const operation = readOperation(http, ports.limits);
   if (!operation.ok) throw new BackendRefused(operation.denial.reason);
+  // What ends a session or a call may still be said.
+  const isEnd = request.method === 'DELETE' || operation.value.method === 'notifications/cancelled';
+  if (!isEnd && visit.principal.expiresAt * 1000 <= ports.now()) throw new BackendRefused('token_expired');
   const facts: Facts = { ...newFacts(http, ports.newId()), entrance: visit.resource };
   const { principal, subjectToken } = visit;
   const start = ports.clock();

@@ -38,7 +38,7 @@ export interface Live {
   /** The gateway itself, as a caller of a backend. */
   readonly identify: Identify;
   readonly stream: HttpClient['stream'];
-  readonly close: () => Promise<void>;
+  readonly close: HttpClient['close'];
 }
 
 /** What the backends said of themselves, and what of it was approved. */
@@ -91,7 +91,17 @@ export async function buildLive(
     sealer: await openSealer(config),
   };
   const identify = await openIdentity(config, client.fetch, issuers);
-  return { config, ports, policy, issuers, verifier, mint, identify, stream: client.stream, close: client.close };
+  return {
+    config,
+    ports,
+    policy,
+    issuers,
+    verifier,
+    mint,
+    identify,
+    stream: client.stream,
+    close: client.close,
+  };
 }
 
 const UNKNOWN: Known = { views: () => null, approvals: () => null };

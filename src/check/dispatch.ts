@@ -23,6 +23,8 @@ import {
 } from './plan.ts';
 import { backendSession, type Route } from './route.ts';
 
+/** Enough to say what a request was about; a header has to hold them. */
+const MAX_PLAN_TARGETS = 8;
 /** How long Envoy waits for the front door to end a stream whose token has expired. */
 const CLEAN_END_MS = 1000;
 
@@ -185,7 +187,7 @@ function planFacts({ facts, entrance, route, principal }: Dispatched, { policyHe
     decisionId: facts.decisionId,
     resource: entrance.name,
     http: { ...http, headers: policyHeaders.flatMap((name) => headersNamed(headers, name)) },
-    operation: { ...route.operation, arguments: null },
+    operation: { ...route.operation, arguments: null, targets: route.operation.targets.slice(0, MAX_PLAN_TARGETS) },
     principal,
   };
 }

@@ -7,7 +7,7 @@
  */
 import type { HttpFacts } from '../http.ts';
 import type { Operation } from '../mcp/operation.ts';
-import type { Sealer } from '../seal.ts';
+import { MAX_SEALED, type Sealer } from '../seal.ts';
 import type { Principal } from '../token/principal.ts';
 import type { Session } from './session.ts';
 
@@ -71,8 +71,11 @@ export type Plan = ProcessingPlan | VisitPlan;
 /** From a Check to the body's last byte at the other filter; Envoy holds the request meanwhile. */
 export const PLAN_LIFETIME_MS = 60_000;
 
+/** Throws where it could not be opened again. */
 export function sealPlan(sealer: Sealer, plan: Plan): string {
-  return sealer.seal('plan', plan);
+  const sealed = sealer.seal('plan', plan);
+  if (sealed.length > MAX_SEALED) throw new Error('the plan is too large for a header: a token with very large claims');
+  return sealed;
 }
 
 /** Null: none of ours, of the other kind, or too old. */

@@ -9,11 +9,15 @@ export function findResourceOwner(members: readonly Member[], views: Views, uri:
   const listed = members.find(({ resource }) => views(resource.name)?.resourceUris.has(uri) === true);
   if (listed !== undefined) return listed;
   const matching = members.find(({ resource }) =>
-    views(resource.name)?.resourceTemplates.some((template) => template === uri || matchesTemplate(template, uri)),
+    views(resource.name)
+      ?.resourceTemplates.slice(0, MAX_TEMPLATES)
+      .some((template) => template === uri || matchesTemplate(template, uri)),
   );
   return matching ?? null;
 }
 
+/** Of one backend; any caller can have a URI held against all of them. */
+const MAX_TEMPLATES = 64;
 /** Longer templates, and those with more expressions, match nothing. */
 const MAX_TEMPLATE = 2048;
 const MAX_EXPRESSIONS = 32;
@@ -31,14 +35,17 @@ const OPERATORS: Readonly<Record<string, { readonly lead: string; readonly stops
 };
 
 export function matchesTemplate(template: string, uri: string): boolean {
+  const literal = template.indexOf('{');
+  if (!uri.startsWith(literal < 0 ? template : template.slice(0, literal))) return false;
   const parts = template.split(/\{([^{}]*)\}/);
   if (template.length > MAX_TEMPLATE || parts.length > 2 * MAX_EXPRESSIONS + 1) return false;
   // ends[i]: what was read of the template so far can end at i.
   let ends = new Array<boolean>(uri.length + 1).fill(false);
   ends[0] = true;
-  parts.forEach((part, index) => {
+  for (const [index, part] of parts.entries()) {
     ends = index % 2 === 0 ? passLiteral(ends, uri, part) : passExpression(ends, uri, part);
-  });
+    if (!ends.includes(true)) return false;
+  }
   return ends[uri.length] === true;
 }
 

@@ -3,6 +3,7 @@
  * lose their prefix. An id of somebody else's ends here. The body is not touched: what is to be put where is part of the
  * answer.
  */
+import { toolFacts } from '../catalog/tool-facts.ts';
 import type { Views } from '../catalog/view.ts';
 import { type HttpFacts, singleHeader } from '../http.ts';
 import { readMarkedId } from '../mcp/marks.ts';
@@ -136,7 +137,7 @@ function findListened({ http, resource, operation, principal, sealer, session }:
 function findNamed(found: Found, target: Target, at: Path, views: Views): Result<Route> {
   const { http, resource, operation, session } = found;
   if (target.type === 'tool' || target.type === 'prompt') {
-    const owner = findPrefixed(target.name, resource.members);
+    const owner = findPrefixed(target.name, resource.members, (backend, name) => toolFacts(backend, views, name).known);
     if (owner === null) return deny({ reason: 'target_unknown' });
     return ok({ backend: owner.backend, ...renamed(http, operation, { ...target, name: owner.name }, at), session });
   }
@@ -144,13 +145,28 @@ function findNamed(found: Found, target: Target, at: Path, views: Views): Result
   return owner === null ? deny({ reason: 'target_unknown' }) : ok({ backend: owner.resource, operation, splice: null, session });
 }
 
-/** `enterprise_ledger_listAccounts`, or that with a prefix of the client's own in front. */
-function findPrefixed(name: string, members: readonly Member[]): { readonly backend: Resource; readonly name: string } | null {
-  for (const candidate of [name, name.replace(CLIENT_PREFIX, '')]) {
+/** Prefixes of a client's own that are looked behind: one for each gateway in a row. */
+const MAX_CLIENT_PREFIXES = 4;
+
+/**
+ * `enterprise_ledger_listAccounts`, or that with prefixes of the client's own in front. Where a name can be read in several
+ * ways, the tool that is known decides.
+ */
+function findPrefixed(
+  name: string,
+  members: readonly Member[],
+  isKnown: (backend: Resource, name: string) => boolean,
+): { readonly backend: Resource; readonly name: string } | null {
+  const found: { readonly backend: Resource; readonly name: string }[] = [];
+  let candidate = name;
+  for (let at = 0; at <= MAX_CLIENT_PREFIXES; at++) {
     const owner = members.find(({ prefix }) => candidate.startsWith(`${prefix}_`) && candidate.length > prefix.length + 1);
-    if (owner !== undefined) return { backend: owner.resource, name: candidate.slice(owner.prefix.length + 1) };
+    if (owner !== undefined) found.push({ backend: owner.resource, name: candidate.slice(owner.prefix.length + 1) });
+    const rest = candidate.replace(CLIENT_PREFIX, '');
+    if (rest === candidate) break;
+    candidate = rest;
   }
-  return null;
+  return found.find((one) => isKnown(one.backend, one.name)) ?? found[0] ?? null;
 }
 
 function renamed(http: HttpFacts, operation: Operation, target: Target, at: Path): Pick<Route, 'operation' | 'splice'> {

@@ -18,7 +18,11 @@ export const processing = z
         'Whether lists show what the caller could use with a scope it can still obtain. Clients rarely call what they are not shown.',
       ),
     maxAnswerBytes: positive(4 * MIB, 'Largest list, event or other answer that is read; beyond it the caller gets an error.'),
-    maxListItems: positive(10_000, 'Items of one list.', 100_000),
+    maxListItems: positive(
+      2500,
+      'Items of one list. A thousand take some ten milliseconds to judge, in which nothing else is done.',
+      100_000,
+    ),
     maxInFlight: positive(1000, 'Requests under way in ext_proc; what exceeds it is refused.'),
   })
   .optional()

@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { suite, type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { type App, startApp } from '../../src/app.ts';
 import type { Config } from '../../src/config.ts';
@@ -366,7 +367,7 @@ suite('a start that fails', () => {
       const before = listeners();
       await assert.rejects(run(t, adjust));
       // What is closed goes a turn or two later.
-      for (let turn = 0; turn < 100 && listeners() > before; turn++) await setImmediate();
+      for (let turn = 0; turn < 100 && listeners() > before; turn++) await nextTurn();
       assert.ok(listeners() <= before, `${listeners() - before} left`);
     }
   });

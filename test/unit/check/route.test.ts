@@ -165,7 +165,9 @@ suite('tasks', () => {
 
 suite('names at the front door', () => {
   const call = (name: string) => legacy('tools/call', { arguments: { name: 'ledger_getBalance' }, name });
-  for (const name of ['ledger_getBalance', 'target___ledger_getBalance']) {
+  // Of a target that is named like the prefix, too, and of gateways in a row.
+  const names = ['ledger_getBalance', 'target___ledger_getBalance', 'ledger___ledger_getBalance', 'a___b___ledger_getBalance'];
+  for (const name of names) {
     test(name, () => {
       const found = route(call(name), { resource: door });
       assert.equal(found.backend, ledger);
@@ -173,7 +175,7 @@ suite('names at the front door', () => {
       assert.deepEqual(spliced(call(name), found).params, { arguments: { name: 'ledger_getBalance' }, name: 'getBalance' });
     });
   }
-  for (const name of ['getBalance', 'ledger_', 'ledger', 'other_getBalance', 'a___b___ledger_x']) {
+  for (const name of ['getBalance', 'ledger_', 'ledger', 'other_getBalance', 'a___b___c___d___e___ledger_x']) {
     test(`${name} is nobody's`, () => assert.equal(reason(call(name), { resource: door }), 'target_unknown'));
   }
   test('a single resource has them as they are', () => assert.equal(route(call('ledger_getBalance')).splice, null));
