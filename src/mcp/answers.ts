@@ -99,7 +99,7 @@ function rewriteBody(answer: Answer): AnswerRewriter['push'] {
 function changeBody(answer: Answer, body: Buffer): Buffer {
   const limits = { ...ANSWER_LIMITS, maxBytes: answer.rules.maxBytes };
   const change = body.length === 0 ? 'keep' : guard(answer, () => changeMessage(answer, readJson(body, limits)));
-  if (answer.list?.state() === 'open') answer.list.refuse('not the answer');
+  answer.list?.end('not the answer');
   if (change === 'keep') return body;
   return change === 'drop' ? NOTHING : Buffer.from(change.text);
 }
@@ -111,7 +111,7 @@ function rewriteEvents(answer: Answer): AnswerRewriter['push'] {
   return (piece, isLast) => {
     const { bytes, fault } = events.push(piece);
     if (fault !== null) guard(answer, () => fail(fault.fault));
-    if (isLast && list?.state() === 'open') list.refuse('ended without the answer');
+    if (isLast) list?.end('ended without the answer');
     const refusal = list?.takeRefusal() ?? null;
     return refusal === null ? bytes : Buffer.concat([bytes, Buffer.from(writeEvent(refusal))]);
   };

@@ -23,6 +23,8 @@ export interface ListRules {
    * requests (GET with Last-Event-ID): there whatever holds a list is taken for one.
    */
   readonly asked: { readonly row: ListRow; readonly requestId: string } | null;
+  /** The answer's status is an error's: it need not be a message at all, and what has no `result` holds no list. */
+  readonly isFailure?: boolean;
   readonly era: Era;
   readonly maxItems?: number;
   readonly keep: Keep;
@@ -40,6 +42,8 @@ export interface ListWatch {
   readonly change: (document: JsonDocument) => ListChange;
   /** Nothing more passes; unless the list went out before, an error takes its place. @param what is wrong, for the log. */
   readonly refuse: (what: string) => void;
+  /** Nothing more comes: refused, if the list is missing. */
+  readonly end: (what: string) => void;
   /** `open`: a list was asked for and has not come. */
   readonly state: () => 'open' | 'answered' | 'refused' | 'not asked';
   /** The error to send, once; null: none. */
@@ -75,11 +79,16 @@ function watchAnswer(rules: ListRules, { row, requestId }: NonNullable<ListRules
     return deny(listDenial(what));
   }
 
+  function end(what: string): void {
+    if (state === 'open' && rules.isFailure !== true) refuse(what);
+  }
+
   function change(document: JsonDocument): ListChange {
     if (isCall(document)) return NO_EDITS;
     if (state !== 'open') return 'drop';
     const isOurs = isAnswerTo(document, requestId);
     if (isErrorAtLarge(document) || (isOurs && has(document, 'error'))) return settle({ edits: [], shown: 0, hidden: 0 });
+    if (rules.isFailure === true && !has(document, 'result')) return settle({ edits: [], shown: 0, hidden: 0 });
     if (!isOurs) return refuse('another answer');
     const filtered = filterResult(document, { ...rules, row });
     return filtered.ok ? settle(filtered.value) : deny(filtered.denial);
@@ -89,6 +98,7 @@ function watchAnswer(rules: ListRules, { row, requestId }: NonNullable<ListRules
     isAsked: true,
     change,
     refuse,
+    end,
     state: () => state,
     takeRefusal: () => {
       const taken = refusal;
@@ -132,7 +142,7 @@ function watchReplays(rules: ListRules): ListWatch {
     return id === undefined ? 'drop' : { text: rules.refuse(text.slice(...id), denial) };
   }
 
-  return { isAsked: false, change, refuse: () => {}, state: () => 'not asked', takeRefusal: () => null };
+  return { isAsked: false, change, refuse: () => {}, end: () => {}, state: () => 'not asked', takeRefusal: () => null };
 }
 
 /** What a tool answers has `content`, and beside it whatever members it likes. */

@@ -44,7 +44,7 @@ type HeaderChanges = Pick<ResponseStep, 'set' | 'remove'>;
 
 const AS_JSON: HeaderChanges = { set: [JSON_TYPE], remove: ['content-encoding'] };
 const AS_IT_IS: HeaderChanges = { set: [], remove: [] };
-/** Of an answer in whose place an error goes. */
+/** Of an answer that nothing but the error is left of. */
 const LATE_STATUS = 200;
 
 /** The plan, and whom and what it names. */
@@ -57,6 +57,7 @@ interface Opened {
 function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Exchange {
   let opened: Opened;
   let answer: AnswerRewriter;
+  let statusSent = LATE_STATUS;
 
   function refuse(denial: Denial, facts: Facts): Verdict {
     const verdict = denied(denial, facts, ports);
@@ -69,7 +70,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     const facts = factsNow(found);
     const { entrance } = found;
     const about = { ...facts, operation: null, resource: entrance, allowedOrigins: ports.allowedOrigins };
-    const response = { ...refusal({ ...denial, read: { id: requestId } }, about), status: LATE_STATUS };
+    const response = { ...refusal({ ...denial, read: { id: requestId } }, about), status: statusSent };
     observer.onRefused({ ...denied(denial, facts, ports), answer: { kind: 'respond', response } });
     return response.body;
   }
@@ -116,15 +117,21 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     if (isBehindDoor(opened) && status >= 500 && kindOfAnswer(contentType) === 'other')
       return instead(refuse({ reason: 'backend_unavailable', cause: `answered ${status}` }, factsNow(opened)));
     const session = plan.bindsSession ? boundSession(opened, headers, ports) : { set: [], remove: [] };
-    const wantsBody = readsAnswer(plan) && status >= 200 && status < 300;
+    const isFailure = status < 200 || status >= 300;
+    const wantsBody = isFailure ? !isLast && readsFailure(plan, headers) : readsAnswer(plan);
     if (!wantsBody) return { kind: 'continue', ...session, wantsBody };
+    if (isFailure) statusSent = status;
     // Nothing can follow that is an answer: clients do not even look at what comes with a 202.
-    return beginAnswer(headers, isLast || status !== 200, session);
+    return beginAnswer(headers, { isFailure, isEmpty: isLast || (!isFailure && status !== 200) }, session);
   }
 
-  function beginAnswer(headers: Headers, isEmpty: boolean, session: HeaderChanges): ResponseStep | Instead {
+  function beginAnswer(
+    headers: Headers,
+    { isFailure, isEmpty }: { readonly isFailure: boolean; readonly isEmpty: boolean },
+    session: HeaderChanges,
+  ): ResponseStep | Instead {
     const { plan } = opened;
-    const list = listRules(opened);
+    const list = listRules(opened, isFailure);
     const isAsked = list?.asked != null;
     const contentType = readableType(headers);
     // In place of what is no list at all an error can go; in place of anything else nothing.
@@ -144,7 +151,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     return { kind: 'continue', set: [...session.set, ...set], remove: [...session.remove, ...remove], wantsBody: true };
   }
 
-  function listRules(found: Opened): ListRules | null {
+  function listRules(found: Opened, isFailure: boolean): ListRules | null {
     const { plan, backend } = found;
     const { operation } = plan.facts;
     const row = LISTS.get(operation.method ?? '');
@@ -152,6 +159,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     if (row === undefined && !isReplay) return null;
     return {
       asked: row === undefined || operation.id === null ? null : { row, requestId: operation.id },
+      isFailure,
       era: operation.era,
       maxItems: ports.maxListItems,
       keep: (names, one) => judgeVisible({ ...plan.facts, http: httpOf(plan.facts), resource: backend }, one, names, ports),
@@ -170,6 +178,13 @@ const ENCODED = '';
 function readableType(headers: Headers): string | null {
   const isPlain = !headers.has('content-encoding') || singleHeader(headers, 'content-encoding') === 'identity';
   return isPlain ? (singleHeader(headers, 'content-type') ?? null) : ENCODED;
+}
+
+/** Clients may take a list from under any status: by its type, however encoded and whatever else it is said to be. */
+function readsFailure({ filtersList }: ProcessingPlan, headers: Headers): boolean {
+  if (!filtersList) return false;
+  const types = headers.get('content-type') ?? [];
+  return types.flatMap((line) => line.split(',')).some((type) => kindOfAnswer(type) !== 'other');
 }
 
 function readsAnswer({ filtersList, marks, sealsTasks }: ProcessingPlan): boolean {
