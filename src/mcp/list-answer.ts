@@ -2,9 +2,10 @@
  * The list in a backend's answer, found among whatever else comes with it: filtered where it is what was asked for, else
  * replaced by one JSON-RPC error, once. Notifications and the server's own requests pass.
  */
+import { deny } from '../result.ts';
 import type { Denial } from '../verdict.ts';
 import type { JsonDocument } from './json.ts';
-import { type FilteredList, filterResult, findListIn, isAnswerTo, type Keep, type ListRow, listDenial } from './lists.ts';
+import { type FilteredList, filterResult, findListIn, isAnswerTo, type Keep, LISTS, type ListRow, listDenial } from './lists.ts';
 import { isObject, type JsonObject, parseMessage } from './message.ts';
 import type { Era } from './revisions.ts';
 import type { Edit } from './spans.ts';
@@ -66,7 +67,7 @@ function watchAnswer(rules: ListRules, { row, requestId }: NonNullable<ListRules
     return { edits };
   }
 
-  function deny(denial: Denial): 'drop' {
+  function replace(denial: Denial): 'drop' {
     if (state === 'open') {
       refusal = rules.refuse(requestId, denial);
       rules.onOutcome({ row, denial, shown: 0, hidden: 0 });
@@ -76,7 +77,7 @@ function watchAnswer(rules: ListRules, { row, requestId }: NonNullable<ListRules
   }
 
   function refuse(what: string): 'drop' {
-    return deny(listDenial(what));
+    return replace(listDenial(what));
   }
 
   function end(what: string): void {
@@ -91,7 +92,7 @@ function watchAnswer(rules: ListRules, { row, requestId }: NonNullable<ListRules
     if (rules.isFailure === true && !has(document, 'result')) return settle({ edits: [], shown: 0, hidden: 0 });
     if (!isOurs) return refuse('another answer');
     const filtered = filterResult(document, { ...rules, row });
-    return filtered.ok ? settle(filtered.value) : deny(filtered.denial);
+    return filtered.ok ? settle(filtered.value) : replace(filtered.denial);
   }
 
   return {
@@ -130,7 +131,9 @@ function watchReplays(rules: ListRules): ListWatch {
     const result = isObject(value) && isObject(value.result) ? value.result : null;
     const row = result === null ? undefined : findList(result);
     if (row === undefined) return NO_EDITS;
-    const filtered = filterResult(document, { ...rules, row });
+    const filtered = isToolResult(result)
+      ? deny(listDenial(`${row.member} beside content`))
+      : filterResult(document, { ...rules, row });
     if (filtered.ok) {
       const { edits, shown, hidden } = filtered.value;
       rules.onOutcome({ row, denial: null, shown, hidden });
@@ -145,7 +148,16 @@ function watchReplays(rules: ListRules): ListWatch {
   return { isAsked: false, change, refuse: () => {}, end: () => {}, state: () => 'not asked', takeRefusal: () => null };
 }
 
-/** What a tool answers has `content`, and beside it whatever members it likes. */
+/** What a tool answers has `content`, and beside it whatever members it likes but for what could be taken for a list. */
 function findList(result: JsonObject): ListRow | undefined {
-  return Object.hasOwn(result, 'content') ? undefined : findListIn(result);
+  const row = findListIn(result);
+  return row !== undefined && isToolResult(result) && !holdsArray(result) ? undefined : row;
+}
+
+function isToolResult(result: JsonObject | null): boolean {
+  return result !== null && Object.hasOwn(result, 'content');
+}
+
+function holdsArray(result: JsonObject): boolean {
+  return [...LISTS.values()].some(({ member }) => Object.hasOwn(result, member) && Array.isArray(result[member]));
 }

@@ -35,9 +35,9 @@ export interface ProcessingObserver {
   readonly onList: (backend: string, outcome: ListOutcome) => void;
 }
 
-/** @param ports those in force, asked for once in an exchange. */
-export function createProcessing(ports: () => ProcessingPorts, observer: ProcessingObserver): OpenExchange {
-  return () => beginExchange(ports(), observer);
+/** @param portsNow those in force: asked for at the begin of an exchange, and again for a list, which may come much later. */
+export function createProcessing(portsNow: () => ProcessingPorts, observer: ProcessingObserver): OpenExchange {
+  return () => beginExchange(portsNow, observer);
 }
 
 type HeaderChanges = Pick<ResponseStep, 'set' | 'remove'>;
@@ -54,7 +54,8 @@ interface Opened {
   readonly backend: Resource;
 }
 
-function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Exchange {
+function beginExchange(portsNow: () => ProcessingPorts, observer: ProcessingObserver): Exchange {
+  const ports = portsNow();
   let opened: Opened;
   let answer: AnswerRewriter;
   let statusSent = LATE_STATUS;
@@ -112,9 +113,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
 
   function responseHeaders(status: number, headers: Headers, isLast: boolean): ResponseStep | Instead {
     const { plan } = opened;
-    const contentType = singleHeader(headers, 'content-type') ?? null;
-    // Envoy's own answer where a backend is out of reach, or another proxy's: clients know nothing of what is behind the door.
-    if (isBehindDoor(opened) && status >= 500 && kindOfAnswer(contentType) === 'other')
+    if (isOutage(opened, status, headers))
       return instead(refuse({ reason: 'backend_unavailable', cause: `answered ${status}` }, factsNow(opened)));
     const session = plan.bindsSession ? boundSession(opened, headers, ports) : { set: [], remove: [] };
     const isFailure = status < 200 || status >= 300;
@@ -162,7 +161,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
       isFailure,
       era: operation.era,
       maxItems: ports.maxListItems,
-      keep: (names, one) => judgeVisible({ ...plan.facts, http: httpOf(plan.facts), resource: backend }, one, names, ports),
+      keep: (names, one) => judgeVisible({ ...plan.facts, http: httpOf(plan.facts), resource: backend }, one, names, portsNow()),
       refuse: (requestId, denial) => refuseLate(requestId, denial, found),
       onOutcome: (outcome) => observer.onList(backend.name, outcome),
     };
@@ -193,6 +192,12 @@ function readsAnswer({ filtersList, marks, sealsTasks }: ProcessingPlan): boolea
 
 function isBehindDoor({ entrance, backend }: Opened): boolean {
   return entrance !== backend;
+}
+
+/** Envoy's own answer where a backend is out of reach, or another proxy's: clients know nothing of what is behind the door. */
+function isOutage(opened: Opened, status: number, headers: Headers): boolean {
+  const contentType = singleHeader(headers, 'content-type') ?? null;
+  return isBehindDoor(opened) && status >= 500 && kindOfAnswer(contentType) === 'other';
 }
 
 function instead({ answer }: Verdict): Instead {

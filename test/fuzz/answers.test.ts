@@ -5,10 +5,11 @@ import fc from 'fast-check';
 import { createAnswerRewriter } from '../../src/mcp/answers.ts';
 import { AnswerUnreadable, createEventRewriter, type ServerSentEvent } from '../../src/mcp/events.ts';
 import { readJsonText } from '../../src/mcp/json.ts';
-import { ANSWER_LIMITS, filterList, LISTS, type ListItem, type ListRow } from '../../src/mcp/lists.ts';
+import { ANSWER_LIMITS, LISTS, type ListItem, type ListRow } from '../../src/mcp/lists.ts';
 import { readMarkedId } from '../../src/mcp/marks.ts';
 import { elementSpans, findSpan, type Path, splice, toBytes } from '../../src/mcp/spans.ts';
 import { ok } from '../../src/result.ts';
+import { filterList } from '../unit/mcp/filter-list.ts';
 import { document, message } from './messages.ts';
 import { runs } from './runs.ts';
 

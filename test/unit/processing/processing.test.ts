@@ -20,6 +20,8 @@ const NO = deny({ reason: 'tool_forbidden' });
 const JSON_HEADERS = { 'content-type': 'application/json' };
 const LIST = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}]}}';
 
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 interface Spec {
   readonly plan?: Partial<ProcessingPlan>;
   readonly method?: string;
@@ -47,6 +49,8 @@ function open({ plan = {}, method = 'tools/list', ports = {} }: Spec = {}) {
   };
   const refused: Verdict[] = [];
   const lists: ListOutcome[] = [];
+  /** To be written into: what is other than at the begin. */
+  const reloaded: Partial<Writable<ProcessingPorts>> = {};
   const all: ProcessingPorts = {
     ...fakePorts(),
     sealer,
@@ -56,11 +60,11 @@ function open({ plan = {}, method = 'tools/list', ports = {} }: Spec = {}) {
     policy: { ...fakePolicy(), askEach: (_input, _members, each) => ok([...each].map(() => ok(null))) },
     ...ports,
   };
-  const exchange = createProcessing(() => all, {
+  const exchange = createProcessing(() => ({ ...all, ...reloaded }), {
     onRefused: (verdict) => refused.push(verdict),
     onList: (_backend, outcome) => lists.push(outcome),
   })();
-  return { exchange, refused, lists, plan: sealPlan(sealer, whole) };
+  return { exchange, refused, lists, reloaded, plan: sealPlan(sealer, whole) };
 }
 
 const PARAMS: Record<string, object> = {
@@ -279,6 +283,13 @@ suite('a list', () => {
       assert.equal(JSON.parse(step.response.body).error.data.reason, 'list_invalid');
       assert.equal(refused.length, 1);
     }
+  });
+  test('that comes after a reload is judged by what is in force then', () => {
+    const { exchange, reloaded } = begin({ plan });
+    exchange.responseHeaders(200, headers(JSON_HEADERS), false);
+    reloaded.policy = null;
+    const { error } = JSON.parse(exchange.responseBody(Buffer.from(LIST), true).toString());
+    assert.equal(error.data.reason, 'policy_undefined');
   });
   test('when policy is broken: its reason', () => {
     const { exchange, refused } = begin({ plan, ports: { policy: null } });
