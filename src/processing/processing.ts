@@ -57,7 +57,7 @@ interface Opened {
 function beginExchange(portsNow: () => ProcessingPorts, observer: ProcessingObserver): Exchange {
   const ports = portsNow();
   let opened: Opened;
-  let answer: AnswerRewriter;
+  let answer: AnswerRewriter | null = null;
   let statusSent = LATE_STATUS;
 
   function refuse(denial: Denial, facts: Facts): Verdict {
@@ -167,7 +167,14 @@ function beginExchange(portsNow: () => ProcessingPorts, observer: ProcessingObse
     };
   }
 
-  return { requestHeaders, requestBody, responseHeaders, responseBody: (piece, isLast) => answer.push(piece, isLast) };
+  return {
+    requestHeaders,
+    requestBody,
+    responseHeaders,
+    responseBody: (piece, isLast) => (answer as AnswerRewriter).push(piece, isLast),
+    // Envoy does not tell which. Before the answer had begun it was no list of the backend's.
+    abandoned: () => answer?.abandon('the answer was cut off, or the client left'),
+  };
 }
 
 /** A type that nobody reads. */

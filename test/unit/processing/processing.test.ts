@@ -291,6 +291,34 @@ suite('a list', () => {
     const { error } = JSON.parse(exchange.responseBody(Buffer.from(LIST), true).toString());
     assert.equal(error.data.reason, 'policy_undefined');
   });
+  suite('that is cut off', () => {
+    const events = { 'content-type': 'text/event-stream' };
+    const abandon = (lines: Record<string, string>, piece: string, status = 200) => {
+      const { exchange, refused, lists } = begin({ plan });
+      exchange.responseHeaders(status, headers(lines), false);
+      exchange.responseBody(Buffer.from(piece), false);
+      exchange.abandoned?.();
+      return { causes: refused.map(({ reason, cause }) => [reason, cause]), outcomes: lists.length };
+    };
+    const told = { causes: [['list_invalid', 'the answer was cut off, or the client left']], outcomes: 1 };
+    test('is told once', () => {
+      assert.deepEqual(abandon(JSON_HEADERS, LIST.slice(0, 20)), told);
+      assert.deepEqual(abandon(events, `data: ${LIST}\n`), told);
+    });
+    test('is nothing after the list, nor of an error', () => {
+      assert.deepEqual(abandon(events, `data: ${LIST}\n\n`), { causes: [], outcomes: 1 });
+      assert.deepEqual(abandon(JSON_HEADERS, '{', 404), { causes: [], outcomes: 0 });
+      assert.deepEqual(abandon({ 'content-type': 'text/html' }, '<').outcomes, 1);
+    });
+    test('is nothing where no answer had begun, nor on a stream of replays', () => {
+      const { exchange, refused } = begin({ plan });
+      exchange.abandoned?.();
+      const replay = begin({ plan, method: 'GET' });
+      replay.exchange.responseHeaders(200, headers(events), false);
+      replay.exchange.abandoned?.();
+      assert.deepEqual([refused, replay.refused], [[], []]);
+    });
+  });
   test('when policy is broken: its reason', () => {
     const { exchange, refused } = begin({ plan, ports: { policy: null } });
     assert.equal(JSON.parse(answer(exchange, LIST).body).error.data.reason, 'policy_undefined');
