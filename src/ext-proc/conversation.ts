@@ -15,7 +15,11 @@ import {
   type Shown,
 } from './messages.ts';
 
-export type Conversation = (shown: Shown) => Reply;
+export interface Conversation {
+  readonly answer: (shown: Shown) => Reply;
+  /** Nothing more comes, whether or not anything should. */
+  readonly end: () => void;
+}
 
 /** Throws what the exchange throws, and a ProtocolError at what comes unasked. */
 export function beginConversation(exchange: Exchange): Conversation {
@@ -67,7 +71,7 @@ export function beginConversation(exchange: Exchange): Conversation {
     return replyToTrailers('response_trailers');
   }
 
-  return (shown) => {
+  function answer(shown: Shown): Reply {
     if (!expected.includes(shown.kind)) throw new ProtocolError(`${shown.kind} came unasked`);
     switch (shown.kind) {
       case 'request_headers':
@@ -83,5 +87,12 @@ export function beginConversation(exchange: Exchange): Conversation {
       case 'request_trailers':
         return replyToTrailers('request_trailers');
     }
-  };
+  }
+
+  function end(): void {
+    if (expected.length > 0) exchange.abandoned?.();
+    expected = [];
+  }
+
+  return { answer, end };
 }

@@ -38,6 +38,8 @@ export interface Exchange {
   readonly responseHeaders: (status: number, headers: Headers, isLast: boolean) => ResponseStep | Instead;
   /** What goes on in place of a piece; may be empty, to hold it back. */
   readonly responseBody: (piece: Buffer, isLast: boolean) => Buffer;
+  /** Once and last, where Envoy gave the exchange up before what was wanted of it had come. */
+  readonly abandoned?: () => void;
 }
 
 export type OpenExchange = () => Exchange;

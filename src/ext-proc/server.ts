@@ -38,7 +38,7 @@ export function extProcService(options: ExtProcOptions): Service {
   const answer = (converse: Conversation, bytes: Buffer): Buffer => {
     // Its declared type is that of messages we send.
     const message = Process.requestDeserialize(bytes) as ProcessingRequest;
-    return Process.responseSerialize(converse(readMessage(message)));
+    return Process.responseSerialize(converse.answer(readMessage(message)));
   };
   return { name: EXT_PROC_NAME, definition, implementation: { Process: processHandler(options, answer) } };
 }
@@ -77,7 +77,14 @@ function processHandler(
 
     count(1);
     // However a stream ends, grpc-js destroys it in the end.
-    call.once('close', () => count(-1));
+    call.once('close', () => {
+      try {
+        converse?.end();
+      } catch (cause) {
+        onFailure(cause);
+      }
+      count(-1);
+    });
     call.on('data', take);
     call.once('end', () => {
       if (!failed) call.end();

@@ -30,6 +30,8 @@ export interface AnswerRules {
 export interface AnswerRewriter {
   /** What goes on in place of a piece. */
   readonly push: (piece: Uint8Array, isLast: boolean) => Buffer;
+  /** Nothing goes on any more: a list that was asked for and has not come is told of. */
+  readonly abandon: (what: string) => void;
 }
 
 export type AnswerKind = 'json' | 'events' | 'other';
@@ -55,19 +57,23 @@ export function kindOfAnswer(contentType: string | null): AnswerKind {
  * where one may be repeated it is thrown.
  */
 export function createAnswerRewriter(rules: AnswerRules): AnswerRewriter {
-  if (rules.list === null && rules.marks === null && rules.sealTask === null) return { push: toBuffer };
+  if (rules.list === null && rules.marks === null && rules.sealTask === null) return { push: toBuffer, abandon: () => {} };
   const answer: Answer = { rules, list: rules.list === null ? null : watchLists(rules.list) };
-  const kind = kindOfAnswer(rules.contentType);
-  if (kind === 'events') return { push: rewriteEvents(answer) };
-  if (kind === 'json') return { push: rewriteBody(answer) };
+  return { push: pushOf(answer), abandon: (what) => answer.list?.end(what) };
+}
+
+type Push = AnswerRewriter['push'];
+
+function pushOf(answer: Answer): Push {
+  const kind = kindOfAnswer(answer.rules.contentType);
+  if (kind === 'events') return rewriteEvents(answer);
+  if (kind === 'json') return rewriteBody(answer);
   const { list } = answer;
-  if (list === null) return { push: toBuffer };
-  if (!list.isAsked) return { push: refuseAny };
-  return {
-    push: () => {
-      list.refuse('neither JSON nor events');
-      return Buffer.from(list.takeRefusal() ?? '');
-    },
+  if (list === null) return toBuffer;
+  if (!list.isAsked) return refuseAny;
+  return () => {
+    list.refuse('neither JSON nor events');
+    return Buffer.from(list.takeRefusal() ?? '');
   };
 }
 
@@ -79,7 +85,7 @@ function refuseAny(piece: Uint8Array): Buffer {
   return piece.byteLength === 0 ? NOTHING : fail('media_type_unsupported');
 }
 
-function rewriteBody(answer: Answer): AnswerRewriter['push'] {
+function rewriteBody(answer: Answer): Push {
   const { maxBytes } = answer.rules;
   const pieces: Buffer[] = [];
   let size = 0;
@@ -99,19 +105,19 @@ function rewriteBody(answer: Answer): AnswerRewriter['push'] {
 function changeBody(answer: Answer, body: Buffer): Buffer {
   const limits = { ...ANSWER_LIMITS, maxBytes: answer.rules.maxBytes };
   const change = body.length === 0 ? 'keep' : guard(answer, () => changeMessage(answer, readJson(body, limits)));
-  if (answer.list?.state() === 'open') answer.list.refuse('not the answer');
+  answer.list?.end('not the answer');
   if (change === 'keep') return body;
   return change === 'drop' ? NOTHING : Buffer.from(change.text);
 }
 
-function rewriteEvents(answer: Answer): AnswerRewriter['push'] {
+function rewriteEvents(answer: Answer): Push {
   const { list, rules } = answer;
   const rewrite = (event: ServerSentEvent) => changeEvent(answer, event);
   const events = createEventRewriter({ maxEventBytes: rules.maxBytes, rewrite });
   return (piece, isLast) => {
     const { bytes, fault } = events.push(piece);
     if (fault !== null) guard(answer, () => fail(fault.fault));
-    if (isLast && list?.state() === 'open') list.refuse('ended without the answer');
+    if (isLast) list?.end('ended without the answer');
     const refusal = list?.takeRefusal() ?? null;
     return refusal === null ? bytes : Buffer.concat([bytes, Buffer.from(writeEvent(refusal))]);
   };

@@ -1,7 +1,7 @@
 /**
  * Server-sent events (WHATWG HTML section 9.2) on their way through: each is shown when it is whole, and goes on byte for
  * byte, changed, or not at all. What was not ended by a blank line never goes on. Lines end in CR, LF or CRLF, wherever the
- * bytes are cut. Refused: an event that is too large or not UTF-8.
+ * bytes are cut. Refused: an event that is too large, has too many lines or is not UTF-8.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Reason } from '../reasons.ts';
@@ -37,16 +37,16 @@ export interface EventRules {
 export interface EventRewriter {
   /** What goes on in place of these bytes. After a fault or an end nothing does any more. */
   readonly push: (piece: Uint8Array) => { readonly bytes: Buffer; readonly fault: AnswerUnreadable | null };
-  /** Whether something was begun and not ended. */
-  readonly isInEvent: () => boolean;
 }
 
 interface Line {
   /** With its end. */
   readonly raw: Buffer;
-  readonly field: string;
-  readonly value: string;
+  /** Null: a comment, or a field that means nothing. */
+  readonly said: { readonly field: Field; readonly value: string } | null;
 }
+
+type Field = (typeof FIELDS)[number];
 
 interface Stream {
   readonly rules: EventRules;
@@ -63,6 +63,10 @@ interface Stream {
   isStart: boolean;
   isEnded: boolean;
 }
+
+const FIELDS = ['data', 'id', 'event', 'retry'] as const;
+/** Of one event. A line of six bytes takes a hundred times its size: the limit of an event's bytes is none of its memory. */
+const MAX_LINES = 1024;
 
 type Fate = 'held' | 'passed' | 'dropped';
 
@@ -84,7 +88,6 @@ export function createEventRewriter(rules: EventRules): EventRewriter {
       }
       return { bytes: Buffer.concat(stream.out), fault };
     },
-    isInEvent: () => stream.held > 0,
   };
 }
 
@@ -153,9 +156,11 @@ function endLine(stream: Stream): Fate {
   // Comments keep a silent stream open: those before an event do not wait for it.
   if (text.startsWith(':') && stream.lines.length === 0) return pass(stream, [raw]);
   const colon = text.indexOf(':');
-  const field = colon < 0 ? text : text.slice(0, colon);
+  const name = colon < 0 ? text : text.slice(0, colon);
+  const field = FIELDS.find((one) => one === name);
   const value = colon < 0 ? '' : text.slice(text[colon + 1] === ' ' ? colon + 2 : colon + 1);
-  stream.lines.push({ raw, field, value });
+  if (stream.lines.length === MAX_LINES) throw new AnswerUnreadable('body_too_large');
+  stream.lines.push({ raw, said: field === undefined ? null : { field, value } });
   return 'held';
 }
 
@@ -186,7 +191,7 @@ function pass(stream: Stream, bytes: readonly Buffer[]): Fate {
 }
 
 function readEvent(lines: readonly Line[]): ServerSentEvent {
-  const valuesOf = (name: string) => lines.filter(({ field }) => field === name).map(({ value }) => value);
+  const valuesOf = (name: Field) => lines.flatMap(({ said }) => (said?.field === name ? [said.value] : []));
   const data = valuesOf('data');
   const retry = valuesOf('retry').findLast((value) => /^\d{1,9}$/.test(value));
   return {
@@ -200,14 +205,13 @@ function readEvent(lines: readonly Line[]): ServerSentEvent {
 
 /** The first line of a field gets what all of them said, the others go. */
 function changeLines(lines: readonly Line[], { data, id }: Exclude<EventChange, string>): Buffer[] {
-  const put: Record<string, string | undefined> = { data, id };
-  const done = new Set<string>();
-  return lines.flatMap(({ raw, field }) => {
-    const value = put[field];
-    if (value === undefined) return [raw];
-    if (done.has(field)) return [];
-    done.add(field);
+  const done = new Set<Field>();
+  return lines.flatMap(({ raw, said }) => {
+    const value = said?.field === 'data' ? data : said?.field === 'id' ? id : undefined;
+    if (said === null || value === undefined) return [raw];
+    if (done.has(said.field)) return [];
+    done.add(said.field);
     const end = /[\r\n]+$/.exec(raw.toString())?.[0] ?? '\n';
-    return [Buffer.from(field === 'data' ? writeData(value, end) : `id: ${value}${end}`)];
+    return [Buffer.from(said.field === 'data' ? writeData(value, end) : `id: ${value}${end}`)];
   });
 }

@@ -2,9 +2,10 @@
  * The list in a backend's answer, found among whatever else comes with it: filtered where it is what was asked for, else
  * replaced by one JSON-RPC error, once. Notifications and the server's own requests pass.
  */
+import { deny } from '../result.ts';
 import type { Denial } from '../verdict.ts';
 import type { JsonDocument } from './json.ts';
-import { type FilteredList, filterResult, findListIn, isAnswerTo, type Keep, type ListRow, listDenial } from './lists.ts';
+import { type FilteredList, filterResult, findListIn, isAnswerTo, type Keep, LISTS, type ListRow, listDenial } from './lists.ts';
 import { isObject, type JsonObject, parseMessage } from './message.ts';
 import type { Era } from './revisions.ts';
 import type { Edit } from './spans.ts';
@@ -23,6 +24,8 @@ export interface ListRules {
    * requests (GET with Last-Event-ID): there whatever holds a list is taken for one.
    */
   readonly asked: { readonly row: ListRow; readonly requestId: string } | null;
+  /** The answer's status is an error's: it need not be a message at all, and what has no `result` holds no list. */
+  readonly isFailure?: boolean;
   readonly era: Era;
   readonly maxItems?: number;
   readonly keep: Keep;
@@ -40,6 +43,8 @@ export interface ListWatch {
   readonly change: (document: JsonDocument) => ListChange;
   /** Nothing more passes; unless the list went out before, an error takes its place. @param what is wrong, for the log. */
   readonly refuse: (what: string) => void;
+  /** Nothing more comes: refused, if the list is missing. */
+  readonly end: (what: string) => void;
   /** `open`: a list was asked for and has not come. */
   readonly state: () => 'open' | 'answered' | 'refused' | 'not asked';
   /** The error to send, once; null: none. */
@@ -62,7 +67,7 @@ function watchAnswer(rules: ListRules, { row, requestId }: NonNullable<ListRules
     return { edits };
   }
 
-  function deny(denial: Denial): 'drop' {
+  function replace(denial: Denial): 'drop' {
     if (state === 'open') {
       refusal = rules.refuse(requestId, denial);
       rules.onOutcome({ row, denial, shown: 0, hidden: 0 });
@@ -72,7 +77,11 @@ function watchAnswer(rules: ListRules, { row, requestId }: NonNullable<ListRules
   }
 
   function refuse(what: string): 'drop' {
-    return deny(listDenial(what));
+    return replace(listDenial(what));
+  }
+
+  function end(what: string): void {
+    if (state === 'open' && rules.isFailure !== true) refuse(what);
   }
 
   function change(document: JsonDocument): ListChange {
@@ -80,15 +89,17 @@ function watchAnswer(rules: ListRules, { row, requestId }: NonNullable<ListRules
     if (state !== 'open') return 'drop';
     const isOurs = isAnswerTo(document, requestId);
     if (isErrorAtLarge(document) || (isOurs && has(document, 'error'))) return settle({ edits: [], shown: 0, hidden: 0 });
+    if (rules.isFailure === true && !has(document, 'result')) return settle({ edits: [], shown: 0, hidden: 0 });
     if (!isOurs) return refuse('another answer');
     const filtered = filterResult(document, { ...rules, row });
-    return filtered.ok ? settle(filtered.value) : deny(filtered.denial);
+    return filtered.ok ? settle(filtered.value) : replace(filtered.denial);
   }
 
   return {
     isAsked: true,
     change,
     refuse,
+    end,
     state: () => state,
     takeRefusal: () => {
       const taken = refusal;
@@ -120,7 +131,9 @@ function watchReplays(rules: ListRules): ListWatch {
     const result = isObject(value) && isObject(value.result) ? value.result : null;
     const row = result === null ? undefined : findList(result);
     if (row === undefined) return NO_EDITS;
-    const filtered = filterResult(document, { ...rules, row });
+    const filtered = isToolResult(result)
+      ? deny(listDenial(`${row.member} beside content`))
+      : filterResult(document, { ...rules, row });
     if (filtered.ok) {
       const { edits, shown, hidden } = filtered.value;
       rules.onOutcome({ row, denial: null, shown, hidden });
@@ -132,10 +145,19 @@ function watchReplays(rules: ListRules): ListWatch {
     return id === undefined ? 'drop' : { text: rules.refuse(text.slice(...id), denial) };
   }
 
-  return { isAsked: false, change, refuse: () => {}, state: () => 'not asked', takeRefusal: () => null };
+  return { isAsked: false, change, refuse: () => {}, end: () => {}, state: () => 'not asked', takeRefusal: () => null };
 }
 
-/** What a tool answers has `content`, and beside it whatever members it likes. */
+/** What a tool answers has `content`, and beside it whatever members it likes but for what could be taken for a list. */
 function findList(result: JsonObject): ListRow | undefined {
-  return Object.hasOwn(result, 'content') ? undefined : findListIn(result);
+  const row = findListIn(result);
+  return row !== undefined && isToolResult(result) && !holdsArray(result) ? undefined : row;
+}
+
+function isToolResult(result: JsonObject | null): boolean {
+  return result !== null && Object.hasOwn(result, 'content');
+}
+
+function holdsArray(result: JsonObject): boolean {
+  return [...LISTS.values()].some(({ member }) => Object.hasOwn(result, member) && Array.isArray(result[member]));
 }

@@ -5,12 +5,12 @@
  */
 import { deny, ok, type Result } from '../result.ts';
 import type { Denial } from '../verdict.ts';
-import { type JsonDocument, type JsonLimits, readJsonText } from './json.ts';
+import type { JsonDocument, JsonLimits } from './json.ts';
 import { isObject, type JsonObject } from './message.ts';
 import type { Target } from './methods.ts';
 import type { Era } from './revisions.ts';
 import type { Span } from './scan.ts';
-import { type Edit, elementSpans, findSpan, splice } from './spans.ts';
+import { type Edit, elementSpans, findSpan } from './spans.ts';
 
 export interface ListRow {
   readonly method: string;
@@ -54,8 +54,6 @@ export type Keep = (items: readonly ListItem[], row: ListRow) => Result<readonly
 
 export interface FilterRules {
   readonly row: ListRow;
-  /** The request's id as a JSON token. */
-  readonly requestId: string;
   readonly era: Era;
   readonly maxItems?: number;
   readonly keep: Keep;
@@ -70,22 +68,6 @@ export interface FilteredList {
 /** How strictly an answer is read: schemas carry the limits of int64, which no double holds. */
 export const ANSWER_LIMITS: Omit<JsonLimits, 'maxBytes'> = { maxDepth: 128, takesAnyNumber: true };
 
-/** @param text one JSON-RPC message. An error with the request's id passes as it is. */
-export function filterList(
-  text: string,
-  rules: FilterRules,
-): Result<{ readonly text: string; readonly shown: number; readonly hidden: number }> {
-  const document = readJsonText(text, ANSWER_LIMITS);
-  if (!document.ok) return refuseList(document.denial.reason);
-  const { value } = document.value;
-  if (!isObject(value) || !isAnswerTo(document.value, rules.requestId)) return refuseList('not the answer');
-  if (Object.hasOwn(value, 'error')) return ok({ text, shown: 0, hidden: 0 });
-  const filtered = filterResult(document.value, rules);
-  if (!filtered.ok) return filtered;
-  const { edits, shown, hidden } = filtered.value;
-  return ok({ text: edits.length === 0 ? text : splice(text, edits), shown, hidden });
-}
-
 function refuseList(what: string): Result<never> {
   return deny(listDenial(what));
 }
@@ -97,7 +79,7 @@ export function listDenial(what: string): Denial {
 
 const ANSWER_MEMBERS = new Set(['jsonrpc', 'id', 'result', 'error']);
 
-/** Whether it is a response to this request and nothing else besides. */
+/** Whether it is a response to this request, whose id is a JSON token, and nothing else besides. */
 export function isAnswerTo({ value, text, members }: JsonDocument, requestId: string): boolean {
   if (!isObject(value) || value.jsonrpc !== '2.0' || !Object.keys(value).every((key) => ANSWER_MEMBERS.has(key))) return false;
   const span = members.get('id');
@@ -118,11 +100,13 @@ export function findListIn(result: JsonObject): ListRow | undefined {
 /** @param document a response with a result. */
 export function filterResult(
   { value, text, members }: JsonDocument,
-  { row, era, maxItems = MAX_ITEMS, keep }: Omit<FilterRules, 'requestId'>,
+  { row, era, maxItems = MAX_ITEMS, keep }: FilterRules,
 ): Result<FilteredList> {
   const result = (value as { readonly result: JsonObject }).result;
   const items = Object.hasOwn(result, row.member) ? result[row.member] : undefined;
   if (!Array.isArray(items)) return refuseList(`no ${row.member}`);
+  const other = ROWS.find(({ member }) => member !== row.member && Object.hasOwn(result, member));
+  if (other !== undefined) return refuseList(`${other.member} beside ${row.member}`);
   if (items.length > maxItems) return refuseList('too many items');
   const names = readNames(items, row.naming);
   if (typeof names === 'string') return refuseList(names);

@@ -35,16 +35,16 @@ export interface ProcessingObserver {
   readonly onList: (backend: string, outcome: ListOutcome) => void;
 }
 
-/** @param ports those in force, asked for once in an exchange. */
-export function createProcessing(ports: () => ProcessingPorts, observer: ProcessingObserver): OpenExchange {
-  return () => beginExchange(ports(), observer);
+/** @param portsNow those in force: asked for at the begin of an exchange, and again for a list, which may come much later. */
+export function createProcessing(portsNow: () => ProcessingPorts, observer: ProcessingObserver): OpenExchange {
+  return () => beginExchange(portsNow, observer);
 }
 
 type HeaderChanges = Pick<ResponseStep, 'set' | 'remove'>;
 
 const AS_JSON: HeaderChanges = { set: [JSON_TYPE], remove: ['content-encoding'] };
 const AS_IT_IS: HeaderChanges = { set: [], remove: [] };
-/** Of an answer in whose place an error goes. */
+/** Of an answer that nothing but the error is left of. */
 const LATE_STATUS = 200;
 
 /** The plan, and whom and what it names. */
@@ -54,9 +54,11 @@ interface Opened {
   readonly backend: Resource;
 }
 
-function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Exchange {
+function beginExchange(portsNow: () => ProcessingPorts, observer: ProcessingObserver): Exchange {
+  const ports = portsNow();
   let opened: Opened;
-  let answer: AnswerRewriter;
+  let answer: AnswerRewriter | null = null;
+  let statusSent = LATE_STATUS;
 
   function refuse(denial: Denial, facts: Facts): Verdict {
     const verdict = denied(denial, facts, ports);
@@ -69,7 +71,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     const facts = factsNow(found);
     const { entrance } = found;
     const about = { ...facts, operation: null, resource: entrance, allowedOrigins: ports.allowedOrigins };
-    const response = { ...refusal({ ...denial, read: { id: requestId } }, about), status: LATE_STATUS };
+    const response = { ...refusal({ ...denial, read: { id: requestId } }, about), status: statusSent };
     observer.onRefused({ ...denied(denial, facts, ports), answer: { kind: 'respond', response } });
     return response.body;
   }
@@ -111,20 +113,24 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
 
   function responseHeaders(status: number, headers: Headers, isLast: boolean): ResponseStep | Instead {
     const { plan } = opened;
-    const contentType = singleHeader(headers, 'content-type') ?? null;
-    // Envoy's own answer where a backend is out of reach, or another proxy's: clients know nothing of what is behind the door.
-    if (isBehindDoor(opened) && status >= 500 && kindOfAnswer(contentType) === 'other')
+    if (isOutage(opened, status, headers))
       return instead(refuse({ reason: 'backend_unavailable', cause: `answered ${status}` }, factsNow(opened)));
     const session = plan.bindsSession ? boundSession(opened, headers, ports) : { set: [], remove: [] };
-    const wantsBody = readsAnswer(plan) && status >= 200 && status < 300;
+    const isFailure = status < 200 || status >= 300;
+    const wantsBody = isFailure ? !isLast && readsFailure(plan, headers) : readsAnswer(plan);
     if (!wantsBody) return { kind: 'continue', ...session, wantsBody };
+    if (isFailure) statusSent = status;
     // Nothing can follow that is an answer: clients do not even look at what comes with a 202.
-    return beginAnswer(headers, isLast || status !== 200, session);
+    return beginAnswer(headers, { isFailure, isEmpty: isLast || (!isFailure && status !== 200) }, session);
   }
 
-  function beginAnswer(headers: Headers, isEmpty: boolean, session: HeaderChanges): ResponseStep | Instead {
+  function beginAnswer(
+    headers: Headers,
+    { isFailure, isEmpty }: { readonly isFailure: boolean; readonly isEmpty: boolean },
+    session: HeaderChanges,
+  ): ResponseStep | Instead {
     const { plan } = opened;
-    const list = listRules(opened);
+    const list = listRules(opened, isFailure);
     const isAsked = list?.asked != null;
     const contentType = readableType(headers);
     // In place of what is no list at all an error can go; in place of anything else nothing.
@@ -144,7 +150,7 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     return { kind: 'continue', set: [...session.set, ...set], remove: [...session.remove, ...remove], wantsBody: true };
   }
 
-  function listRules(found: Opened): ListRules | null {
+  function listRules(found: Opened, isFailure: boolean): ListRules | null {
     const { plan, backend } = found;
     const { operation } = plan.facts;
     const row = LISTS.get(operation.method ?? '');
@@ -152,15 +158,23 @@ function beginExchange(ports: ProcessingPorts, observer: ProcessingObserver): Ex
     if (row === undefined && !isReplay) return null;
     return {
       asked: row === undefined || operation.id === null ? null : { row, requestId: operation.id },
+      isFailure,
       era: operation.era,
       maxItems: ports.maxListItems,
-      keep: (names, one) => judgeVisible({ ...plan.facts, http: httpOf(plan.facts), resource: backend }, one, names, ports),
+      keep: (names, one) => judgeVisible({ ...plan.facts, http: httpOf(plan.facts), resource: backend }, one, names, portsNow()),
       refuse: (requestId, denial) => refuseLate(requestId, denial, found),
       onOutcome: (outcome) => observer.onList(backend.name, outcome),
     };
   }
 
-  return { requestHeaders, requestBody, responseHeaders, responseBody: (piece, isLast) => answer.push(piece, isLast) };
+  return {
+    requestHeaders,
+    requestBody,
+    responseHeaders,
+    responseBody: (piece, isLast) => (answer as AnswerRewriter).push(piece, isLast),
+    // Envoy does not tell which. Before the answer had begun it was no list of the backend's.
+    abandoned: () => answer?.abandon('the answer was cut off, or the client left'),
+  };
 }
 
 /** A type that nobody reads. */
@@ -172,12 +186,25 @@ function readableType(headers: Headers): string | null {
   return isPlain ? (singleHeader(headers, 'content-type') ?? null) : ENCODED;
 }
 
+/** Clients may take a list from under any status: by its type, however encoded and whatever else it is said to be. */
+function readsFailure({ filtersList }: ProcessingPlan, headers: Headers): boolean {
+  if (!filtersList) return false;
+  const types = headers.get('content-type') ?? [];
+  return types.flatMap((line) => line.split(',')).some((type) => kindOfAnswer(type) !== 'other');
+}
+
 function readsAnswer({ filtersList, marks, sealsTasks }: ProcessingPlan): boolean {
   return filtersList || marks !== null || sealsTasks;
 }
 
 function isBehindDoor({ entrance, backend }: Opened): boolean {
   return entrance !== backend;
+}
+
+/** Envoy's own answer where a backend is out of reach, or another proxy's: clients know nothing of what is behind the door. */
+function isOutage(opened: Opened, status: number, headers: Headers): boolean {
+  const contentType = singleHeader(headers, 'content-type') ?? null;
+  return isBehindDoor(opened) && status >= 500 && kindOfAnswer(contentType) === 'other';
 }
 
 function instead({ answer }: Verdict): Instead {

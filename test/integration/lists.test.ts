@@ -292,6 +292,40 @@ describe('a backend that answers anything', () => {
       assert.equal(body, `: hello\n\n${event(note)}id: 4\n${event(answer('{"tools":[]}'))}`);
     });
 
+    test('under a status that is an error as well', async () => {
+      for (const status of [400, 404, 500]) {
+        backend.answerWith(json(answer(`{"tools":[${SECRET},${SHOWN}]}`), {}, status));
+        const reply = await list();
+        assert.deepEqual([reply.status, reply.body], [status, answer(`{"tools":[${SHOWN}]}`)]);
+        backend.answerWith(
+          (response) =>
+            void response
+              .writeHead(status, { 'content-type': 'text/event-stream' })
+              .end(event(answer(`{"tools":[${SECRET},${SHOWN}]}`))),
+        );
+        assert.equal((await list()).body, event(answer(`{"tools":[${SHOWN}]}`)));
+      }
+    });
+
+    test('a connection that is cut within the list leaves a line', async () => {
+      const cut = Promise.withResolvers<string>();
+      backend.answerWith((response, { headers }) => {
+        cut.resolve(headers['x-request-id'] as string);
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.write(answer(`{"tools":[${SECRET}]}`).slice(0, -2), () => setImmediate(() => response.destroy()));
+      });
+      await list().then(
+        ({ body }) => assert.ok(!body.includes('secretTool')),
+        () => {},
+      );
+      const id = await cut.promise;
+      await deployment.decisions.waitFor(
+        `the line of ${id}`,
+        ({ request_id, reason, error }: Tree) =>
+          request_id === id && reason === 'list_invalid' && /cut off, or the client left/.test(JSON.stringify(error)),
+      );
+    });
+
     test("the backend's own errors pass, with their status", async () => {
       const error = '{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"out of order"}}';
       for (const status of [200, 400, 401, 404, 500, 503]) {

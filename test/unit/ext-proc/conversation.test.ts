@@ -30,7 +30,7 @@ const instead = { kind: 'respond', response: { status: 403, headers: [], body: '
 /** Which kinds are answered after these; each is tried on a conversation of its own. */
 function answered(steps: Partial<Exchange>, said: readonly Shown[]): string[] {
   return ALL.filter((next) => {
-    const converse = beginConversation(fakeExchange(steps));
+    const { answer: converse } = beginConversation(fakeExchange(steps));
     for (const shown of said) converse(shown);
     try {
       converse(next);
@@ -74,7 +74,7 @@ suite('an exchange', () => {
       requestBody: () => bytes('Q'),
       responseBody: (shown, isLast) => bytes(isLast ? shown.toString().toUpperCase() : ''),
     });
-    const converse = beginConversation(exchange);
+    const { answer: converse } = beginConversation(exchange);
     const replies = [requestHeaders, requestBody, responseHeaders, piece('p'), piece('r', true)].map(converse);
     assert.deepEqual(exchange.shown, [
       ['requestHeaders', [...headers]],
@@ -89,23 +89,23 @@ suite('an exchange', () => {
   });
 
   test('answers in place of the backend', () => {
-    const atOnce = beginConversation(fakeExchange({ requestHeaders: () => instead }));
+    const { answer: atOnce } = beginConversation(fakeExchange({ requestHeaders: () => instead }));
     assert.equal(atOnce(requestHeaders).immediate_response?.status?.code, 403);
-    const later = beginConversation(fakeExchange({ requestBody: () => instead }));
+    const { answer: later } = beginConversation(fakeExchange({ requestBody: () => instead }));
     later(requestHeaders);
     assert.deepEqual(later(requestBody).immediate_response?.body, bytes('no'));
   });
 
   test('hears of trailers as of the end', () => {
     const exchange = fakeExchange({ responseBody: () => bytes('') });
-    const converse = beginConversation(exchange);
+    const { answer: converse } = beginConversation(exchange);
     [requestHeaders, responseHeaders, piece('p')].forEach(converse);
     assert.deepEqual(converse(responseTrailers), { response_trailers: {} });
     assert.deepEqual(exchange.shown.at(-1), ['responseBody', '', true]);
   });
 
   test('that holds something back when trailers come is given up', () => {
-    const converse = beginConversation(fakeExchange({ responseBody: () => bytes('rest') }));
+    const { answer: converse } = beginConversation(fakeExchange({ responseBody: () => bytes('rest') }));
     [requestHeaders, responseHeaders].forEach(converse);
     assert.throws(() => converse(responseTrailers), ProtocolError);
   });
@@ -114,6 +114,35 @@ suite('an exchange', () => {
     const boom = () => {
       throw new RangeError('boom');
     };
-    assert.throws(() => beginConversation(fakeExchange({ requestHeaders: boom }))(requestHeaders), RangeError);
+    assert.throws(() => beginConversation(fakeExchange({ requestHeaders: boom })).answer(requestHeaders), RangeError);
+  });
+});
+
+suite('given up', () => {
+  const rounds: [what: string, said: readonly Shown[], times: number][] = [
+    ['before the answer', [requestHeaders], 1],
+    ['within it', [requestHeaders, responseHeaders, piece('p')], 1],
+    ['after it', [requestHeaders, responseHeaders, piece('p', true)], 0],
+    ['after its trailers', [requestHeaders, responseHeaders, responseTrailers], 0],
+  ];
+  for (const [what, said, times] of rounds) {
+    test(`${what}: told ${times} times`, () => {
+      let told = 0;
+      const { answer, end } = beginConversation({
+        ...fakeExchange({ responseBody: () => bytes('') }),
+        abandoned: () => {
+          told++;
+        },
+      });
+      for (const shown of said) answer(shown);
+      end();
+      end();
+      assert.equal(told, times);
+    });
+  }
+  test('an answer that was not wanted: nothing to tell', () => {
+    const { answer, end } = beginConversation({ ...fakeExchange(wanting(false, false)), abandoned: () => assert.fail() });
+    answer(requestHeaders);
+    end();
   });
 });

@@ -23,5 +23,9 @@ export function fakeExchange(steps: Partial<Exchange> = {}): FakeExchange {
       shown.push(['responseBody', piece.toString(), isLast]);
       return steps.responseBody?.(piece, isLast) ?? piece;
     },
+    abandoned: () => {
+      shown.push(['abandoned']);
+      steps.abandoned?.();
+    },
   };
 }

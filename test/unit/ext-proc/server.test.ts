@@ -131,14 +131,36 @@ suite('a stream', { timeout: 20_000 }, () => {
     await idle();
   });
 
-  test('that Envoy gives up is freed, and no failure', async (t) => {
-    const { begin, idle, failures } = await run(t);
+  test('that Envoy gives up is freed, and no failure; the exchange is told', async (t) => {
+    const exchange = fakeExchange();
+    const { begin, idle, failures } = await run(t, {}, { open: () => exchange });
     const { say, cancel, ended } = begin();
     await say(requestHeaders);
     cancel();
     assert.equal(await ended, grpcStatus.CANCELLED);
     await idle();
     assert.deepEqual(failures, []);
+    assert.deepEqual(
+      exchange.shown.map(([what]) => what),
+      ['requestHeaders', 'abandoned'],
+    );
+  });
+
+  test('that ends in the middle of the answer is told the same way; what goes wrong then is a failure', async (t) => {
+    const abandoned = () => {
+      throw new Error('boom');
+    };
+    const { begin, idle, failures } = await run(t, { abandoned });
+    const { say, end, ended } = begin();
+    await say(requestHeaders);
+    await say(responseHeaders);
+    end();
+    assert.equal(await ended, grpcStatus.OK);
+    await idle();
+    assert.deepEqual(
+      failures.map(({ message }) => message),
+      ['boom'],
+    );
   });
 });
 

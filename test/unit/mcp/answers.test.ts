@@ -171,6 +171,15 @@ suite('lists that come again', () => {
     assert.equal(out, `id: 9\n${event('{"id":"a","error":"list_invalid"}')}${event(PING)}`);
     assert.deepEqual(outcomes, [refused('no tools')]);
   });
+  test('two lists, or one beside what a tool answers, do not pass', () => {
+    const members = { 'prompts beside tools': '"prompts":[]', 'tools beside content': '"content":[]' };
+    for (const [cause, member] of Object.entries(members)) {
+      const stream = event(LIST.replace('"x":1.10', member)) + event(LIST);
+      const { out, outcomes } = run(stream, { contentType, list });
+      assert.equal(out, event(REFUSAL) + event(SHORT));
+      assert.deepEqual(outcomes, [refused(cause), FILTERED]);
+    }
+  });
   test('what a tool answers is no list', () => {
     const text = event('{"id":1,"result":{"content":[],"tools":7}}');
     assert.deepEqual(run(text, { contentType, list }), { out: text, outcomes: [] });

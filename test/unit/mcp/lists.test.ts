@@ -1,24 +1,25 @@
 /** Lists cut down: what stays, what is refused, and that nothing else changes. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { type FilterRules, filterList, findListIn, LISTS, type ListRow } from '../../../src/mcp/lists.ts';
+import { findListIn, LISTS, type ListRow } from '../../../src/mcp/lists.ts';
 import { METHODS } from '../../../src/mcp/methods.ts';
 import { deny, ok } from '../../../src/result.ts';
+import { type AnswerFilter, filterList } from './filter-list.ts';
 
 const TOOLS = LISTS.get('tools/list') as ListRow;
 
-function rules(changes: Partial<FilterRules> = {}): FilterRules {
-  const keep: FilterRules['keep'] = (items) => ok(items.map(({ name }) => name.startsWith('get')));
+function rules(changes: Partial<AnswerFilter> = {}): AnswerFilter {
+  const keep: AnswerFilter['keep'] = (items) => ok(items.map(({ name }) => name.startsWith('get')));
   return { row: TOOLS, requestId: '1', era: 'legacy', keep, ...changes };
 }
 
-function filter(text: string, changes: Partial<FilterRules> = {}): string {
+function filter(text: string, changes: Partial<AnswerFilter> = {}): string {
   const filtered = filterList(text, rules(changes));
   if (!filtered.ok) assert.fail(JSON.stringify(filtered.denial));
   return filtered.value.text;
 }
 
-function refuse(text: string, cause: string, changes: Partial<FilterRules> = {}): void {
+function refuse(text: string, cause: string, changes: Partial<AnswerFilter> = {}): void {
   const filtered = filterList(text, rules(changes));
   assert.deepEqual(filtered, { ok: false, denial: { reason: 'list_invalid', cause } }, text.slice(0, 80));
 }
@@ -116,6 +117,12 @@ suite('whose answer it is', () => {
 suite('what is refused', () => {
   test('no list', () => refuse(answer('{}'), 'no tools'));
   test('another list', () => refuse(answer('{"prompts":[]}'), 'no tools'));
+  test('another list beside it', () => {
+    for (const other of ['[{"name":"secret"}]', '7']) {
+      refuse(answer(`{"tools":[],"prompts":${other}}`), 'prompts beside tools');
+      refuse(answer(`{"resources":${other},"tools":[]}`), 'resources beside tools');
+    }
+  });
   test('a list that is an object', () => refuse(answer('{"tools":{"0":{"name":"a"}}}'), 'no tools'));
   test('a list of the prototype', () => refuse(answer('{"__proto__":{"tools":[]}}'), 'no tools'));
   for (const item of ['{}', '"a"', 'null', '[]', '{"name":1}', '{"name":""}', '{"Name":"a"}', '{"__proto__":{"name":"a"}}'])

@@ -4,19 +4,23 @@ import type { Verdict } from '../../../src/check/authorize.ts';
 import { type ProcessingPlan, sealPlan } from '../../../src/check/plan.ts';
 import { openSession, principalKey } from '../../../src/check/session.ts';
 import { openTask } from '../../../src/check/task.ts';
-import type { Exchange } from '../../../src/ext-proc/exchange.ts';
+import type { Exchange, ResponseStep } from '../../../src/ext-proc/exchange.ts';
 import type { ListOutcome } from '../../../src/mcp/list-answer.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
+import type { Policy } from '../../../src/policy/policy.ts';
 import { createProcessing, type ProcessingPorts } from '../../../src/processing/processing.ts';
-import { ok } from '../../../src/result.ts';
+import { deny, ok } from '../../../src/result.ts';
 import { createSealer } from '../../../src/seal.ts';
 import { alice, bare, headers, NOW_MS, request } from '../support/facts.ts';
 import { DECISION_ID, fakePolicy, fakePorts } from '../support/ports.ts';
 
 const sealer = createSealer([Buffer.alloc(32, 1)]);
 const TOKEN = 'Bearer delegated';
+const NO = deny({ reason: 'tool_forbidden' });
 const JSON_HEADERS = { 'content-type': 'application/json' };
 const LIST = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}]}}';
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 interface Spec {
   readonly plan?: Partial<ProcessingPlan>;
@@ -45,6 +49,8 @@ function open({ plan = {}, method = 'tools/list', ports = {} }: Spec = {}) {
   };
   const refused: Verdict[] = [];
   const lists: ListOutcome[] = [];
+  /** To be written into: what is other than at the begin. */
+  const reloaded: Partial<Writable<ProcessingPorts>> = {};
   const all: ProcessingPorts = {
     ...fakePorts(),
     sealer,
@@ -54,11 +60,11 @@ function open({ plan = {}, method = 'tools/list', ports = {} }: Spec = {}) {
     policy: { ...fakePolicy(), askEach: (_input, _members, each) => ok([...each].map(() => ok(null))) },
     ...ports,
   };
-  const exchange = createProcessing(() => all, {
+  const exchange = createProcessing(() => ({ ...all, ...reloaded }), {
     onRefused: (verdict) => refused.push(verdict),
     onList: (_backend, outcome) => lists.push(outcome),
   })();
-  return { exchange, refused, lists, plan: sealPlan(sealer, whole) };
+  return { exchange, refused, lists, reloaded, plan: sealPlan(sealer, whole) };
 }
 
 const PARAMS: Record<string, object> = {
@@ -180,9 +186,65 @@ suite('a list', () => {
       [[1, 0, null]],
     );
   });
-  test('an error of the backend is not looked into', () => {
-    for (const status of [301, 401, 500])
-      assert.equal(answer(begin({ plan }).exchange, 'x', JSON_HEADERS, status).step.wantsBody, false);
+  suite('under a status that is an error', () => {
+    const SSE = { 'content-type': 'text/event-stream' };
+    const none = { policy: { ...fakePolicy(), askEach: (_i, _m, each) => ok([...each].map(() => NO)) } as Policy };
+    const HIDDEN = LIST.replace('{"name":"a"}', '');
+    const statuses = [301, 400, 401, 404, 500];
+    test('is filtered all the same, as JSON and as events', () => {
+      for (const status of statuses) {
+        const { exchange, lists, refused } = begin({ plan, ports: none });
+        assert.equal(answer(exchange, LIST, JSON_HEADERS, status).body, HIDDEN);
+        assert.deepEqual([lists.map(({ hidden }) => hidden), refused], [[1], []]);
+        const events = begin({ plan, ports: none }).exchange;
+        assert.equal(answer(events, `data: ${LIST}\n\n`, SSE, status).body, `data: ${HIDDEN}\n\n`);
+        const replay = begin({ plan, ports: none, method: 'GET' }).exchange;
+        assert.equal(answer(replay, LIST, JSON_HEADERS, status).body, HIDDEN);
+      }
+    });
+    const passing: [Record<string, string>, string][] = [
+      [JSON_HEADERS, '{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"no session"}}'],
+      [JSON_HEADERS, '{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"no session"}}'],
+      [JSON_HEADERS, '{"error":"invalid_token"}'],
+      [JSON_HEADERS, ''],
+      [SSE, ''],
+      [SSE, ': nothing\n\n'],
+      [{ 'content-type': 'text/plain' }, 'no session'],
+      [{ 'content-type': 'text/html', 'content-encoding': 'gzip' }, '<html>'],
+      [{}, 'x'],
+    ];
+    test('what holds none passes with status, headers and body', () => {
+      for (const status of [401, 404])
+        for (const [lines, body] of passing) {
+          const { exchange, refused } = begin({ plan });
+          const given = answer(exchange, body, { ...lines, 'www-authenticate': 'Bearer' }, status);
+          assert.deepEqual([given.body, given.step.set, given.step.remove, refused], [body, [], [], []], body);
+        }
+      assert.equal((begin({ plan }).exchange.responseHeaders(404, headers(JSON_HEADERS), true) as ResponseStep).wantsBody, false);
+    });
+    const bad: [Record<string, string | string[]>, string][] = [
+      [JSON_HEADERS, LIST.replace('"id":1', '"id":2')],
+      [JSON_HEADERS, LIST.replace('"id":1', '"id":null')],
+      [JSON_HEADERS, LIST.replace('tools', 'content')],
+      [JSON_HEADERS, `[${LIST}]`],
+      [JSON_HEADERS, `${LIST}x`],
+      [{ ...JSON_HEADERS, 'content-encoding': 'gzip' }, LIST],
+      [{ 'content-type': ['text/plain', 'application/json'] }, LIST],
+      [{ 'content-type': 'text/plain, application/json' }, LIST],
+    ];
+    test('what could hold another: an error in its place, told with the status', () => {
+      for (const [lines, body] of bad) {
+        const { exchange, refused, lists } = begin({ plan });
+        const step = exchange.responseHeaders(404, headers(lines), false);
+        assert.ok(step.kind === 'continue' && step.wantsBody, body);
+        const { error } = JSON.parse(exchange.responseBody(Buffer.from(body), true).toString());
+        assert.equal(error.data.reason, 'list_invalid');
+        assert.deepEqual(
+          [lists.length, refused.map(({ answer: told }) => told.kind === 'respond' && told.response.status)],
+          [1, [404]],
+        );
+      }
+    });
   });
   const wrong: Record<string, [Record<string, string>, string]> = {
     'no JSON': [JSON_HEADERS, 'x'],
@@ -221,6 +283,41 @@ suite('a list', () => {
       assert.equal(JSON.parse(step.response.body).error.data.reason, 'list_invalid');
       assert.equal(refused.length, 1);
     }
+  });
+  test('that comes after a reload is judged by what is in force then', () => {
+    const { exchange, reloaded } = begin({ plan });
+    exchange.responseHeaders(200, headers(JSON_HEADERS), false);
+    reloaded.policy = null;
+    const { error } = JSON.parse(exchange.responseBody(Buffer.from(LIST), true).toString());
+    assert.equal(error.data.reason, 'policy_undefined');
+  });
+  suite('that is cut off', () => {
+    const events = { 'content-type': 'text/event-stream' };
+    const abandon = (lines: Record<string, string>, piece: string, status = 200) => {
+      const { exchange, refused, lists } = begin({ plan });
+      exchange.responseHeaders(status, headers(lines), false);
+      exchange.responseBody(Buffer.from(piece), false);
+      exchange.abandoned?.();
+      return { causes: refused.map(({ reason, cause }) => [reason, cause]), outcomes: lists.length };
+    };
+    const told = { causes: [['list_invalid', 'the answer was cut off, or the client left']], outcomes: 1 };
+    test('is told once', () => {
+      assert.deepEqual(abandon(JSON_HEADERS, LIST.slice(0, 20)), told);
+      assert.deepEqual(abandon(events, `data: ${LIST}\n`), told);
+    });
+    test('is nothing after the list, nor of an error', () => {
+      assert.deepEqual(abandon(events, `data: ${LIST}\n\n`), { causes: [], outcomes: 1 });
+      assert.deepEqual(abandon(JSON_HEADERS, '{', 404), { causes: [], outcomes: 0 });
+      assert.deepEqual(abandon({ 'content-type': 'text/html' }, '<').outcomes, 1);
+    });
+    test('is nothing where no answer had begun, nor on a stream of replays', () => {
+      const { exchange, refused } = begin({ plan });
+      exchange.abandoned?.();
+      const replay = begin({ plan, method: 'GET' });
+      replay.exchange.responseHeaders(200, headers(events), false);
+      replay.exchange.abandoned?.();
+      assert.deepEqual([refused, replay.refused], [[], []]);
+    });
   });
   test('when policy is broken: its reason', () => {
     const { exchange, refused } = begin({ plan, ports: { policy: null } });
