@@ -127,6 +127,7 @@ function portsOf(options: FrontDoorServiceOptions): FrontDoorPorts {
       log('warn', 'two backends have the same resource', { backend: resource.name, kept: kept.resource.name, name }),
     onListChanged: catalog.onListChanged,
     maxAnswerBytes: processing.maxAnswerBytes,
+    maxListItems: processing.maxListItems,
   };
 
   function countItems({ name }: Resource, method: string, kept: readonly boolean[]): void {

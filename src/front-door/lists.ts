@@ -120,7 +120,7 @@ async function askForPage({ list, cursors, conversations }: Listing, contact: Co
   }
   const answer = await readAnswer(response, { id, maxBytes: ports.maxAnswerBytes });
   if (answer.kind === 'error') return readRefusal(answer, cursor);
-  return keepAllowed(contact, list, readPage(answer, list));
+  return keepAllowed(contact, list, readPage(answer, list, ports.maxListItems));
 }
 
 function readRefusal({ code }: Extract<Answer, { kind: 'error' }>, cursor: string | undefined): Asked {

@@ -60,4 +60,6 @@ export interface FrontDoorPorts {
   readonly onListChanged: (listener: (backend: string, list: 'tools' | 'prompts' | 'resources') => void) => () => void;
   /** Most bytes read of one answer of a backend that is not passed on as it comes. */
   readonly maxAnswerBytes: number;
+  /** Most items of one backend's page; one with more is no list. */
+  readonly maxListItems: number;
 }

@@ -112,6 +112,7 @@ export async function startFrontDoor(spec: FrontDoorSpec): Promise<FrontDoor> {
       return () => listeners.delete(listener);
     },
     maxAnswerBytes,
+    maxListItems: 10_000,
   };
   const resource = resourceAt('front');
   const listener = await serveFrontDoor({

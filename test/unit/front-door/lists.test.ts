@@ -213,6 +213,7 @@ suite('a backend that fails', () => {
     'gives an item two names to some parsers': backend({ 'tools/list': { tools: [{ name: 'read', Name: 'secret' }] } }),
     'wants input first': backend({ 'tools/list': { tools: [], resultType: 'input_required' } }),
     'gives a cursor that is none': backend({ 'tools/list': { tools: [], nextCursor: 1 } }),
+    'gives more items than are read': backend(tools(...Array.from({ length: 101 }, (_, at) => `t${at}`))),
     'gives more than is read': backend({ 'tools/list': { tools: [{ name: 'x', description: 'x'.repeat(10_000) }] } }),
   };
   for (const [name, ask] of Object.entries(failing)) {
@@ -274,6 +275,23 @@ test('where policy cannot be asked there is no list', async () => {
   await assert.rejects(run(listTools, listVisit(), world), (cause) => {
     return cause instanceof VisitRefused && cause.denial.reason === 'policy_failed';
   });
+});
+
+test('a list that is too long is not judged; one at the limit is', async () => {
+  const judged: number[] = [];
+  const names = Array.from({ length: 3 }, (_, at) => `t${at}`);
+  const world = openDoor(
+    { a: { ask: backend(tools(...names)) }, b: { ask: backend(tools(...names.slice(1))) } },
+    {
+      maxListItems: 2,
+      keep: (_visit, _member, _method, items) => {
+        judged.push(items.length);
+        return { ok: true, value: items.map(() => true) };
+      },
+    },
+  );
+  assert.deepEqual(namesOf(await run(listTools, listVisit(), world)), ['b_t1', 'b_t2']);
+  assert.deepEqual([judged, world.unreachable], [[2], ['a: more than 2 tools']]);
 });
 
 test('a keep that answers too little keeps nothing', async () => {

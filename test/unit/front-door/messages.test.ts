@@ -70,7 +70,11 @@ suite('the answer to one request', () => {
 
   test('is told by the id as it was sent, type included', async () => {
     const big = { ...LIMITS, id: '12345678901234567890' };
-    assert.equal((await readAnswer(json(resultText('12345678901234567000', '{}')), big)).kind, 'result');
+    assert.equal((await readAnswer(json(resultText('12345678901234567890', '{}')), big)).kind, 'result');
+    // The same number to a double.
+    await assert.rejects(readAnswer(json(resultText('12345678901234567000', '{}')), big), AnswerInvalid);
+    const word = { ...LIMITS, id: '"\\u0061b"' };
+    assert.equal((await readAnswer(json(resultText('"ab"', '{}')), word)).kind, 'result');
     for (const id of ['"1"', '2', 'null', 'true']) {
       await assert.rejects(readAnswer(json(resultText(id, '{}')), LIMITS), AnswerInvalid, id);
     }
@@ -102,6 +106,8 @@ suite('the answer to one request', () => {
     'a batch': () => json(`[${resultText('1', '{}')}]`),
     'a result that is no object': () => json(resultText('1', '[]')),
     'result and error at once': () => json('{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}'),
+    'nested beyond measure': () => json(resultText('1', `{"a":${'['.repeat(200)}${']'.repeat(200)}}`)),
+    'a key twice, deep inside': () => json(resultText('1', '{"a":{"b":1,"b":2}}')),
     'result twice': () => json('{"jsonrpc":"2.0","id":1,"result":{"a":1},"result":{}}'),
     'neither of them': () => json('{"jsonrpc":"2.0","id":1}'),
     'an error without a code': () => json('{"jsonrpc":"2.0","id":1,"error":{"message":"x"}}'),

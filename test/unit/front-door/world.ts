@@ -99,6 +99,7 @@ export function openDoor(specs: Readonly<Record<string, MemberSpec>>, changes: P
     onClash: (_visit, member, kept, name) => clashes.push(`${member.resource.name} < ${kept.resource.name}: ${name}`),
     onListChanged: () => () => {},
     maxAnswerBytes: 10_000,
+    maxListItems: 100,
     ...changes,
   };
   return { ports, asked, unreachable, clashes, sessions };
