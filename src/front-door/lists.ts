@@ -36,6 +36,7 @@ interface Listing {
   readonly conversations: Conversation[];
 }
 
+type Refusal = Extract<Answer, { kind: 'error' }>;
 type Open = (contact: Contact) => Promise<Conversation>;
 
 export function createList(list: ListKind, memberTimeoutMs: number): Handler {
@@ -107,7 +108,7 @@ async function askMember(listing: Listing, member: Member, open: Open): Promise<
 }
 
 async function askForPage({ list, cursors, conversations }: Listing, contact: Contact, open: Open): Promise<Asked> {
-  const { visit, ports, member } = contact;
+  const { visit, member } = contact;
   const id = visit.operation.id as string;
   const cursor = cursors.get(member.resource.name);
   const conversation = await open(contact);
@@ -118,15 +119,28 @@ async function askForPage({ list, cursors, conversations }: Listing, contact: Co
     await response.body?.cancel();
     return { kind: 'session-lost' };
   }
-  const answer = await readAnswer(response, { id, maxBytes: ports.maxAnswerBytes });
-  if (answer.kind === 'error') return readRefusal(answer, cursor);
-  return keepAllowed(contact, list, readPage(answer, list, ports.maxListItems));
+  const read = await readList(contact, list, response);
+  return 'code' in read ? readRefusal(read, cursor) : keepAllowed(contact, list, read);
 }
 
-function readRefusal({ code }: Extract<Answer, { kind: 'error' }>, cursor: string | undefined): Asked {
+async function readList(
+  { visit, ports, member }: Contact,
+  list: ListKind,
+  response: globalThis.Response,
+): Promise<Page | Refusal> {
+  try {
+    const answer = await readAnswer(response, { id: visit.operation.id as string, maxBytes: ports.maxAnswerBytes });
+    return answer.kind === 'error' ? answer : readPage(answer, list, ports.maxListItems);
+  } catch (cause) {
+    if (cause instanceof AnswerInvalid) ports.onInvalidList(visit, member, cause);
+    throw cause;
+  }
+}
+
+function readRefusal({ code }: Refusal, cursor: string | undefined): Asked {
   if (code === METHOD_NOT_FOUND) return { kind: 'none' };
   if (code === INVALID_PARAMS && cursor !== undefined) return { kind: 'cursor-refused' };
-  throw new AnswerInvalid(`the list was answered with error ${code}`);
+  throw new Error(`the list was answered with error ${code}`);
 }
 
 /** Where policy cannot be asked there is no list at all. */

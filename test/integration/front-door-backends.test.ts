@@ -99,6 +99,7 @@ async function openWorld(t: TestContext, eras: Partial<Record<Name, BackendView[
     }),
     sealSession: (session) => sealSession(sealer, session),
     onUnreachable: (_visit, member) => unreachable.push(member.resource.name),
+    onInvalidList: () => {},
     onListChanged: () => () => {},
     maxAnswerBytes: 1_000_000,
     maxListItems: 10_000,

@@ -107,6 +107,7 @@ export async function startFrontDoor(spec: FrontDoorSpec): Promise<FrontDoor> {
     views: (backend) => views[backend] ?? null,
     sealSession: (session) => sealSession(sealer, session),
     onUnreachable: (_visit, member, cause) => unreachable.push({ member: member.resource.name, cause }),
+    onInvalidList: () => {},
     onListChanged: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

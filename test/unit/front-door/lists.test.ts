@@ -277,6 +277,19 @@ test('where policy cannot be asked there is no list', async () => {
   });
 });
 
+test('a list that is invalid is told as such, once; a backend that is down or refuses is not', async () => {
+  const world = openDoor({
+    a: { ask: backend({ 'tools/list': { tools: [{}] } }) },
+    b: { ask: () => Promise.reject(new TypeError('down')) },
+    c: { ask: backend({ 'tools/list': { error: { code: -32603, message: 'x' } } }) },
+    d: { ask: () => json('{"jsonrpc":"2.0","id":7,"result":{"tools":[],"tools":[]}}') },
+    e: { ask: backend({ initialize: { protocolVersion: 'x' } }) },
+  });
+  await run(listTools, listVisit({}, { ...HELD, c: HELD.b, d: HELD.b }), world);
+  assert.deepEqual(world.invalid.sort(), ['a: an item without a name', 'd: the answer cannot be read: json_duplicate_key']);
+  assert.equal(world.unreachable.length, 5);
+});
+
 test('a list that is too long is not judged; one at the limit is', async () => {
   const judged: number[] = [];
   const names = Array.from({ length: 3 }, (_, at) => `t${at}`);

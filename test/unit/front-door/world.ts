@@ -60,6 +60,8 @@ export interface DoorWorld {
   readonly asked: Readonly<Record<string, BackendRequest[]>>;
   /** `backend: what is wrong`. */
   readonly unreachable: string[];
+  /** Likewise, of lists only. */
+  readonly invalid: string[];
   readonly clashes: string[];
   readonly sessions: Session[];
 }
@@ -77,6 +79,7 @@ const VIEW: BackendView = {
 export function openDoor(specs: Readonly<Record<string, MemberSpec>>, changes: Partial<FrontDoorPorts> = {}): DoorWorld {
   const asked: Record<string, BackendRequest[]> = {};
   const unreachable: string[] = [];
+  const invalid: string[] = [];
   const clashes: string[] = [];
   const sessions: Session[] = [];
   const members = Object.entries(specs).map(([name, { prefix = name }]): Member => {
@@ -96,13 +99,14 @@ export function openDoor(specs: Readonly<Record<string, MemberSpec>>, changes: P
     },
     sealSession: (session) => `sealed-${sessions.push(session)}`,
     onUnreachable: (_visit, { resource }, cause) => unreachable.push(`${resource.name}: ${(cause as Error).message}`),
+    onInvalidList: (_visit, { resource }, { message }) => invalid.push(`${resource.name}: ${message}`),
     onClash: (_visit, member, kept, name) => clashes.push(`${member.resource.name} < ${kept.resource.name}: ${name}`),
     onListChanged: () => () => {},
     maxAnswerBytes: 10_000,
     maxListItems: 100,
     ...changes,
   };
-  return { ports, asked, unreachable, clashes, sessions };
+  return { ports, asked, unreachable, invalid, clashes, sessions };
 }
 
 export interface Replied {
