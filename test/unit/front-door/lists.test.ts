@@ -5,7 +5,18 @@ import { VisitRefused } from '../../../src/front-door/handler.ts';
 import { createHandlers } from '../../../src/front-door/handlers.ts';
 import { BackendRefused } from '../../../src/front-door/visit.ts';
 import { deny } from '../../../src/result.ts';
-import { type Ask, backend, json, legacyVisit, type MemberSpec, messageOf, modernVisit, openDoor, run } from './world.ts';
+import {
+  type Ask,
+  backend,
+  json,
+  legacyVisit,
+  type MemberSpec,
+  messageOf,
+  modernVisit,
+  openDoor,
+  run,
+  runRefused,
+} from './world.ts';
 
 const handlers = createHandlers(200);
 const listTools = handlers.get('tools/list');
@@ -175,11 +186,12 @@ suite('the pages of a merged list', () => {
     const wrong = ['', 'x', 'e30', writeCursor(new Map([['c', '1']])), `${writeCursor(new Map([['a', '1']]))}=`];
     wrong.push(Buffer.from('{"a":1}').toString('base64url'), Buffer.from('["a"]').toString('base64url'));
     for (const cursor of wrong) {
-      const { status, message } = await run(listTools, listVisit({ cursor }), world);
-      assert.deepEqual([status, message.id, message.error?.code], [200, 7, -32602], cursor);
+      const { status, message } = await runRefused(listTools, listVisit({ cursor }), world);
+      const { code, data } = message.error;
+      assert.deepEqual([status, message.id, code, data.reason], [400, 7, -32602, 'params_invalid'], cursor);
     }
     assert.equal(world.asked.a?.length, 0);
-    const { message } = await run(listTools, listVisit({ cursor: writeCursor(new Map([['a', 'bad']])) }), world);
+    const { message } = await runRefused(listTools, listVisit({ cursor: writeCursor(new Map([['a', 'bad']])) }), world);
     assert.equal(message.error.code, -32602);
   });
 
@@ -264,8 +276,8 @@ suite('a backend that fails', () => {
     assert.equal(one.asked.a?.at(-1)?.headers['mcp-session-id'], 'fresh');
 
     const stateless = openDoor({ a: { ask: lost('x') }, b: { ask: backend(tools('y')) } });
-    const { status, message } = await run(listTools, listVisit({}, { a: held, b: { ...held, id: null } }), stateless);
-    assert.deepEqual([status, message.id, message.error.code], [404, 7, -32600]);
+    const { status, message } = await runRefused(listTools, listVisit({}, { a: held, b: { ...held, id: null } }), stateless);
+    assert.deepEqual([status, message.id, message.error.data.reason], [404, 7, 'session_unknown']);
     assert.equal(stateless.asked.a?.length, 1);
   });
 });

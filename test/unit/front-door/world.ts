@@ -1,8 +1,9 @@
 /** A front door with backends that are functions, and visits as a Check would have let them pass. */
 import assert from 'node:assert/strict';
 import type { BackendView } from '../../../src/catalog/view.ts';
+import { refusal } from '../../../src/check/answer.ts';
 import type { Session } from '../../../src/check/session.ts';
-import type { Handler, Reply, ReplyHead } from '../../../src/front-door/handler.ts';
+import { type Handler, type Reply, type ReplyHead, VisitRefused } from '../../../src/front-door/handler.ts';
 import type { BackendRequest, FrontDoorPorts, Member, Visit } from '../../../src/front-door/visit.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
 import { publicName } from '../../../src/resource.ts';
@@ -139,6 +140,16 @@ export async function run(
   assert.ok(handler);
   await handler(visit, ports, reply);
   return replied ?? { status: 0, headers: {}, text: '', message: null };
+}
+
+/** What the listener answers when a handler refuses. */
+export async function runRefused(
+  ...[handler, visit, world]: Parameters<typeof run>
+): Promise<Pick<Replied, 'status' | 'message'>> {
+  const cause = await run(handler, visit, world).catch((thrown: unknown) => thrown);
+  assert.ok(cause instanceof VisitRefused, String(cause));
+  const { status, body } = refusal(cause.denial, { ...visit, allowedOrigins: new Set() });
+  return { status, message: JSON.parse(body) };
 }
 
 export function json(text: string | object, init: ResponseInit = {}): Response {
