@@ -27,6 +27,7 @@ import { LISTS, type ListRow, listDenial } from '../mcp/lists.ts';
 import { readOperation } from '../mcp/operation.ts';
 import { httpOf } from '../processing/plan-facts.ts';
 import type { Member, Resource } from '../resource.ts';
+import { deny, ok } from '../result.ts';
 import type { Sealer } from '../seal.ts';
 import { describeCause } from '../telemetry/redact.ts';
 import type { Denial } from '../verdict.ts';
@@ -230,7 +231,9 @@ function taskIds(live: () => Live): TaskIds {
   return {
     fromClient: ({ principal }, sealed) => {
       const task = openTask(sealer(), sealed);
-      return task?.principal === principalKey(principal) ? { backend: task.backend, taskId: task.id } : null;
+      if (task === null) return deny({ reason: 'task_unknown' });
+      if (task.principal !== principalKey(principal)) return deny({ reason: 'task_forbidden' });
+      return ok({ backend: task.backend, taskId: task.id });
     },
     toClient: ({ principal }, { resource }, id) =>
       sealTask(sealer(), { principal: principalKey(principal), backend: resource.name, id }),

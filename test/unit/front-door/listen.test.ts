@@ -97,7 +97,7 @@ suite('a subscription at the front door', () => {
     const asked = {
       toolsListChanged: true,
       resourceSubscriptions: ['ledger://a', 'ledger://accounts/7', 'dir://people', 'nobody://x'],
-      taskIds: ['directory~t1', 'payroll~t2'],
+      taskIds: ['directory~t1'],
     };
     const pending = listen(asked);
     const [one, two] = [await opened('ledger'), await opened('directory')];
@@ -142,6 +142,28 @@ suite('a subscription at the front door', () => {
     heard.leave();
     await Promise.all([one.script.cancelled, two.script.cancelled]);
   });
+
+  for (const [taskId, reason] of [
+    ['directory~foreign', 'task_forbidden'],
+    ['forged', 'task_unknown'],
+    ['payroll~t2', 'task_unknown'],
+  ] as const) {
+    test(`to ${taskId} is refused: ${reason}, and nobody is asked`, async (t) => {
+      const { door } = await start(t);
+      const params = { _meta: META, notifications: { toolsListChanged: true, taskIds: ['directory~t1', taskId] } };
+      const answered = await fetch(door.url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'mcp-protocol-version': '2026-07-28',
+          'mcp-method': 'subscriptions/listen',
+        },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 4, method: 'subscriptions/listen', params }),
+      });
+      const { id, error } = (await answered.json()) as any;
+      assert.deepEqual([id, error.data.reason, door.asked], [4, reason, []]);
+    });
+  }
 
   test('carries the id that the client gave it, as it was written', async (t) => {
     const { opened, listen } = await start(t);
