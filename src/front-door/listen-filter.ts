@@ -63,6 +63,27 @@ export function splitFilter(asked: Filter, { visit, ports, tasks }: Context): Pa
   });
 }
 
+/** What of it was asked for: nothing else reaches the client, whatever a backend says that it agrees to. */
+export function restrictFilter(honored: unknown, asked: Filter): Filter {
+  if (!isObject(honored)) return {};
+  const both = (name: 'resourceSubscriptions' | 'taskIds'): Filter => {
+    const said = honored[name];
+    const kept = Array.isArray(said) ? (asked[name] ?? []).filter((one) => said.includes(one)) : [];
+    return kept.length === 0 ? {} : { [name]: kept };
+  };
+  const lists = LISTS.map((list) => `${list}ListChanged` as const).filter(
+    (name) => asked[name] === true && honored[name] === true,
+  );
+  return { ...Object.fromEntries(lists.map((name) => [name, true])), ...both('resourceSubscriptions'), ...both('taskIds') };
+}
+
+/** What is subscribed to, or lies within it. */
+export function coversUri({ resourceSubscriptions = [] }: Filter, uri: unknown): boolean {
+  return (
+    typeof uri === 'string' && resourceSubscriptions.some((one) => uri === one || uri.startsWith(`${one.replace(/\/$/, '')}/`))
+  );
+}
+
 /** What the client is told that it gets. Lists the catalog watches for every backend, whatever they agreed to. */
 export function mergeFilters(
   asked: Filter,

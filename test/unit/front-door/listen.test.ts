@@ -179,15 +179,19 @@ suite('a subscription at the front door', () => {
     const { opened, listen } = await start(t);
     const pending = listen({ resourceSubscriptions: ['ledger://a'] });
     const one = await opened('ledger');
-    one.acknowledge({ resourceSubscriptions: ['ledger://a'] });
+    one.acknowledge({ toolsListChanged: true, resourceSubscriptions: ['ledger://a', 'ledger://b'], taskIds: 9 });
     const heard = await pending;
-    await heard.next();
+    assert.deepEqual(messageOf(await heard.next()).params.notifications, { resourceSubscriptions: ['ledger://a'] });
     one.tell('notifications/tools/list_changed');
+    for (const uri of ['ledger://b', 'ledger://ab', 7]) one.tell('notifications/resources/updated', { uri });
     one.tell('notifications/tasks', { taskId: 't9' });
     one.tell('notifications/message', { level: 'info', data: 'x' });
     one.script.send('data: {"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{}}\n\n');
-    one.tell('notifications/resources/updated', { uri: 'ledger://a' });
-    assert.equal(messageOf(await heard.next()).method, 'notifications/resources/updated');
+    for (const uri of ['ledger://a', 'ledger://a/part']) {
+      one.tell('notifications/resources/updated', { uri });
+      const { method, params } = messageOf(await heard.next());
+      assert.deepEqual([method, params.uri], ['notifications/resources/updated', uri]);
+    }
   });
 
   test('lists are told of once: by the backend that agreed to, else by the catalog', async (t) => {

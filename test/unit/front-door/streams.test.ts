@@ -153,6 +153,17 @@ suite('the streams of a session as one', () => {
     assert.deepEqual(door.unreachable, []);
   });
 
+  test('a backend by the name of what every object has is in no session by that', async (t) => {
+    const { door } = await start(t, {
+      members: [memberAt('constructor'), LEDGER],
+      ask: async () => new Response(null, { status: 404 }),
+    });
+    const session = door.sessionId({ ledger: { id: 'L1', revision: '2025-11-25' } });
+    const gone = await fetch(door.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': session } });
+    await gone.body?.cancel();
+    assert.deepEqual([gone.status, door.asked.map(({ member }) => member)], [404, ['ledger']]);
+  });
+
   test('a session that no backend knows any more is 404', async (t) => {
     const { door } = await start(t, { ask: async () => new Response('gone', { status: 404 }) });
     const session = door.sessionId({ ledger: { id: 'L1', revision: '2025-11-25' } });
