@@ -19,7 +19,6 @@ suite('a notification', () => {
   for (const [method, params] of [
     ['notifications/initialized', ''],
     ['notifications/cancelled', ',"params":{"requestId":12345,"reason":"\\u00fc"}'],
-    ['notifications/progress', ',"params":{"progressToken":1,"progress":0.10}'],
     ['notifications/roots/list_changed', ''],
   ]) {
     test(`${method} goes to every backend of the session as it was written`, async () => {
@@ -36,6 +35,13 @@ suite('a notification', () => {
       });
     });
   }
+
+  test('of progress goes only to those that keep a session: no other has asked for anything', async () => {
+    const body = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":0.10}}';
+    const world = openDoor({ a: { ask: status(202) }, b: { ask: status(202) } });
+    assert.equal((await run(handlers.get('notifications/progress'), legacyVisit(body, HELD), world)).status, 202);
+    assert.deepEqual([world.asked.a?.map((sent) => sent.body), world.asked.b], [[body], []]);
+  });
 
   test('is taken whatever comes of it; what failed is told', async () => {
     const visit = legacyVisit({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...HELD, c: HELD.a, d: HELD.a });
