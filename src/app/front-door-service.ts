@@ -23,10 +23,11 @@ import { BackendRefused, type BackendRequest, type FrontDoorPorts, type Visit } 
 import type { Headers, HttpFacts } from '../http.ts';
 import { singleHeader } from '../http.ts';
 import type { HttpListener } from '../http-server.ts';
-import { LISTS, type ListRow } from '../mcp/lists.ts';
+import { LISTS, type ListRow, listDenial } from '../mcp/lists.ts';
 import { readOperation } from '../mcp/operation.ts';
 import { httpOf } from '../processing/plan-facts.ts';
 import type { Member, Resource } from '../resource.ts';
+import { deny, ok } from '../result.ts';
 import type { Sealer } from '../seal.ts';
 import { describeCause } from '../telemetry/redact.ts';
 import type { Denial } from '../verdict.ts';
@@ -68,9 +69,22 @@ export function serveVisitors(options: FrontDoorServiceOptions): Promise<HttpLis
 }
 
 /** Under an id of its own; the request id joins it with the Check. */
-function refusedVerdict({ http, resource, operation, principal }: Visit, denial: Denial, ports: Live['ports']): Verdict {
-  const facts = { ...newFacts(http, ports.newId()), entrance: resource, resource, operation, principal };
+function refusedVerdict(
+  { http, resource, entrance = resource, operation, principal }: Visit & { readonly entrance?: Resource },
+  denial: Denial,
+  ports: Live['ports'],
+): Verdict {
+  const facts = { ...newFacts(http, ports.newId()), entrance, resource, operation, principal };
   return denied(denial, facts, ports);
+}
+
+/** Of one backend's list. The client has those of the others all the same, and the status that goes with them. */
+function unlistedVerdict(visit: Visit, { resource }: Member, cause: string, ports: Live['ports']): Verdict {
+  const verdict = refusedVerdict({ ...visit, entrance: visit.resource, resource }, listDenial(cause), ports);
+  const { answer } = verdict;
+  return answer.kind === 'forward'
+    ? verdict
+    : { ...verdict, answer: { ...answer, response: { ...answer.response, status: 200 } } };
 }
 
 const STRANGER = plain(403, 'only what the gateway let pass is served here');
@@ -125,10 +139,12 @@ function portsOf(options: FrontDoorServiceOptions): FrontDoorPorts {
         cause: describeCause(cause),
       });
     },
+    onInvalidList: (visit, member, { message }) => options.onRefused(unlistedVerdict(visit, member, message, ports)),
     onClash: (_visit, { resource }, kept, name) =>
       log('warn', 'two backends have the same resource', { backend: resource.name, kept: kept.resource.name, name }),
     onListChanged: catalog.onListChanged,
     maxAnswerBytes: processing.maxAnswerBytes,
+    maxListItems: processing.maxListItems,
   };
 
   function countItems({ name }: Resource, method: string, kept: readonly boolean[]): void {
@@ -220,7 +236,9 @@ function taskIds(live: () => Live): TaskIds {
   return {
     fromClient: ({ principal }, sealed) => {
       const task = openTask(sealer(), sealed);
-      return task?.principal === principalKey(principal) ? { backend: task.backend, taskId: task.id } : null;
+      if (task === null) return deny({ reason: 'task_unknown' });
+      if (task.principal !== principalKey(principal)) return deny({ reason: 'task_forbidden' });
+      return ok({ backend: task.backend, taskId: task.id });
     },
     toClient: ({ principal }, { resource }, id) =>
       sealTask(sealer(), { principal: principalKey(principal), backend: resource.name, id }),

@@ -4,11 +4,10 @@
  */
 
 import type { BackendSession } from '../check/session.ts';
-import type { JsonObject } from '../mcp/message.ts';
 import type { Era } from '../mcp/revisions.ts';
 import { LATEST_LEGACY } from '../mcp/revisions.ts';
 import { addEnvelope, mirrorHeaders, removeEnvelope } from './bridge-words.ts';
-import { clientOf } from './client.ts';
+import { clientOf, promisable } from './client.ts';
 import { type Contact, chooseEra, drop, endSession, heldSession, sessionHeaders, shakeHands } from './conversation.ts';
 import { ACCEPT_BOTH, EVENTS_TYPE, errorText, JSON_TYPE, notificationText, resultText } from './messages.ts';
 
@@ -54,11 +53,6 @@ async function openSessionLeg(contact: Contact, body: string): Promise<Leg> {
     await leg.end();
     throw cause;
   }
-}
-
-/** What a client of ours can do without being asked: its replies could not come back into a session it does not hold. */
-function promisable({ experimental }: JsonObject): JsonObject {
-  return experimental === undefined ? {} : { experimental };
 }
 
 function legacyLeg(contact: Contact, session: BackendSession, body: string, isOurs: boolean): Leg {

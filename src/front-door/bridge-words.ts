@@ -4,9 +4,9 @@
  */
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { METHODS } from '../mcp/methods.ts';
+import { encodeSentinel } from '../mcp/operation.ts';
 import type { Era } from '../mcp/revisions.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, OURSELVES, PROTOCOL_VERSION } from './client.ts';
-import { encodeMirrored } from './conversation.ts';
 import { parseExact } from './exact-json.ts';
 import { type Answer, resultText } from './messages.ts';
 
@@ -55,7 +55,7 @@ export function mirrorHeaders(body: string): Record<string, string> {
   return {
     'mcp-protocol-version': MODERN,
     'mcp-method': String(method),
-    ...(typeof name === 'string' ? { 'mcp-name': encodeMirrored(name) } : {}),
+    ...(typeof name === 'string' ? { 'mcp-name': encodeSentinel(name) } : {}),
   };
 }
 

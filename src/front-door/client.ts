@@ -35,6 +35,11 @@ export function paramsText(visit: Visit): string {
   return span === undefined ? '{}' : text.slice(...span);
 }
 
+/** What a client can do without being asked: its replies could not come back into a session it does not hold. */
+export function promisable({ experimental }: JsonObject): JsonObject {
+  return experimental === undefined ? {} : { experimental };
+}
+
 /** From `initialize` or a modern envelope; any other message does not say, and then a backend is promised nothing. */
 export function clientOf(visit: Visit): ClientFacts {
   const params = readParams(visit);

@@ -7,8 +7,9 @@
 
 import { type BackendSession, isSessionId } from '../check/session.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
+import { encodeSentinel } from '../mcp/operation.ts';
 import { type Era, eraOf, isRevision, LATEST_LEGACY, type Revision } from '../mcp/revisions.ts';
-import { CLIENT_CAPABILITIES, CLIENT_INFO, type ClientFacts, clientOf, PROTOCOL_VERSION } from './client.ts';
+import { CLIENT_CAPABILITIES, CLIENT_INFO, type ClientFacts, clientOf, PROTOCOL_VERSION, promisable } from './client.ts';
 import { AnswerInvalid } from './events.ts';
 import { ACCEPT_BOTH, JSON_TYPE, notificationText, readAnswer, requestText } from './messages.ts';
 import type { FrontDoorPorts, Member, Visit } from './visit.ts';
@@ -74,7 +75,7 @@ export async function openOwnSession(contact: Contact, client: ClientFacts = cli
   const { era, revision } = contact.visit.operation;
   const params = JSON.stringify({
     protocolVersion: era === 'legacy' ? revision : LATEST_LEGACY,
-    capabilities: client.capabilities,
+    capabilities: promisable(client.capabilities),
     clientInfo: client.info,
   });
   const { session } = await shakeHands(contact, HANDSHAKE_ID, params);
@@ -161,7 +162,7 @@ function modernConversation({ visit, ports, member, signal }: Contact, client: C
         ...postHeaders(),
         'mcp-protocol-version': MODERN,
         'mcp-method': method,
-        ...(name === undefined ? {} : { 'mcp-name': encodeMirrored(name) }),
+        ...(name === undefined ? {} : { 'mcp-name': encodeSentinel(name) }),
       };
       const body = requestText(id, method, withMeta(params, { ...meta, ...envelope }));
       return ports.ask(visit, member, { method: 'POST', headers, body, signal });
@@ -182,12 +183,6 @@ export function sessionHeaders({ id, revision }: BackendSession): Record<string,
     ...(revision >= '2025-06-18' ? { 'mcp-protocol-version': revision } : {}),
     ...(id === null ? {} : { 'mcp-session-id': id }),
   };
-}
-
-/** As an HTTP header may carry it (SEP-2243). */
-export function encodeMirrored(value: string): string {
-  const isPlain = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !value.startsWith('=?base64?');
-  return isPlain ? value : `=?base64?${Buffer.from(value).toString('base64')}?=`;
 }
 
 function withMeta(params: string, meta: JsonObject): string {

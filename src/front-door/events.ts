@@ -2,9 +2,7 @@
 import { type AnswerUnreadable, createEventRewriter, type ServerSentEvent } from '../mcp/events.ts';
 
 export interface ServerEvent {
-  /** `message` where the event does not say. */
-  readonly event: string;
-  /** Empty for one that only has an id. */
+  /** Empty for one that carries no message: its id counts all the same. */
   readonly data: string;
   readonly id: string | null;
   readonly retry: number | null;
@@ -33,7 +31,9 @@ export async function* readEvents(body: AsyncIterable<Uint8Array>, maxEventBytes
 }
 
 function toServerEvent({ type, data, id, retry }: ServerSentEvent): ServerEvent {
-  return { event: type || 'message', data: data ?? '', id, retry };
+  // Of any other type are a server's own signs of life, and no JSON-RPC.
+  const isMessage = type === null || type === '' || type === 'message';
+  return { data: isMessage ? (data ?? '') : '', id, retry };
 }
 
 function describe({ fault }: AnswerUnreadable): string {

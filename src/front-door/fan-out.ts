@@ -5,11 +5,10 @@
 import type { BackendSession } from '../check/session.ts';
 import { bodyText } from './client.ts';
 import { heldSession, sessionHeaders, within } from './conversation.ts';
-import type { Handler, Reply } from './handler.ts';
+import { type Handler, type Reply, VisitRefused } from './handler.ts';
 import { type Answer, errorText, readAnswer, resultText } from './messages.ts';
 import { BackendRefused, type BackendRequest, type FrontDoorPorts, type Member, type Visit } from './visit.ts';
 
-const INVALID_REQUEST = -32600;
 const METHOD_NOT_FOUND = -32601;
 
 /** What the client sends on in its session to one backend. */
@@ -59,7 +58,11 @@ function send(
 export function createNotify(timeoutMs: number): Handler {
   return async (visit, ports, reply) => {
     const body = bodyText(visit);
-    await toEach<number>(visit, ports, reply, timeoutMs, async (leg) => expectSuccess(await send(leg, { method: 'POST', body })));
+    // Of a request of some backend's: which one, the token does not say, but one without a session asks nothing.
+    const needsSession = visit.operation.method === 'notifications/progress';
+    await toEach(visit, ports, reply, timeoutMs, async (leg) => {
+      if (!needsSession || leg.held.id !== null) await expectSuccess(await send(leg, { method: 'POST', body }));
+    });
     reply.status(202);
   };
 }
@@ -67,6 +70,7 @@ export function createNotify(timeoutMs: number): Handler {
 /** Done where one backend did it. */
 export function createSetLevel(timeoutMs: number): Handler {
   return async (visit, ports, reply) => {
+    const { era } = visit.operation;
     const id = visit.operation.id as string;
     const body = bodyText(visit);
     const answers = await toEach(visit, ports, reply, timeoutMs, async (leg): Promise<Answer> => {
@@ -76,24 +80,22 @@ export function createSetLevel(timeoutMs: number): Handler {
     const refused = answers.find((answer) => answer?.kind === 'error' && answer.code !== METHOD_NOT_FOUND);
     if (isTaken) reply.json(resultText(id, '{}'));
     else if (refused?.kind === 'error') reply.json(errorText(id, refused.code, refused.message));
-    else reply.json(errorText(id, METHOD_NOT_FOUND, 'No backend takes a log level.'));
+    else throw new VisitRefused({ reason: 'method_unknown', message: 'No backend takes a log level.', read: { era } });
   };
 }
 
 /** A backend that keeps no session has nothing to end; one that does not let clients end theirs is no failure. */
 export function createEnd(timeoutMs: number): Handler {
   return async (visit, ports, reply) => {
-    if (visit.session === null) {
-      reply.json(errorText(null, INVALID_REQUEST, 'There is no session to end.'), { status: 400 });
-      return;
-    }
+    if (visit.session === null) throw new VisitRefused({ reason: 'header_invalid', message: 'There is no session to end.' });
     const statuses = await toEach(visit, ports, reply, timeoutMs, async (leg) => {
       if (leg.held.id === null) return undefined;
       const response = await send(leg, { method: 'DELETE' });
       return response.status === 404 || response.status === 405 ? cancelled(response) : expectSuccess(response);
     });
     const ended = statuses.filter((status) => status !== undefined);
-    reply.status(ended.length > 0 && ended.every((status) => status === 404) ? 404 : 204);
+    if (ended.length > 0 && ended.every((status) => status === 404)) throw new VisitRefused({ reason: 'session_unknown' });
+    reply.status(204);
   };
 }
 

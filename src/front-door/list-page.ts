@@ -69,13 +69,17 @@ const KNOWN: Readonly<Record<string, KnownKeys>> = Object.fromEntries(
   ['name', 'uri', 'uriTemplate'].map((key) => [key, knownKeys([key])]),
 );
 
-export const EMPTY_PAGE: Page = { items: [], nextCursor: null, ttlMs: 0 };
-
-export function readPage({ text, span, result }: Extract<Answer, { kind: 'result' }>, { items, key }: ListKind): Page {
+/** @param maxItems beyond them nothing is read: each is judged, and all callers wait meanwhile. */
+export function readPage(
+  { text, span, result }: Extract<Answer, { kind: 'result' }>,
+  { items, key }: ListKind,
+  maxItems: number,
+): Page {
   const listed = result[items];
   const { nextCursor = null, ttlMs, resultType = 'complete' } = result;
   const start = memberSpans(text, span[0])?.get(items)?.[0];
   if (!Array.isArray(listed) || start === undefined || resultType !== 'complete') throw new AnswerInvalid(`no list of ${items}`);
+  if (listed.length > maxItems) throw new AnswerInvalid(`more than ${maxItems} ${items}`);
   if (nextCursor !== null && (typeof nextCursor !== 'string' || nextCursor.length > MAX_CURSOR)) {
     throw new AnswerInvalid('the cursor is malformed');
   }

@@ -2,6 +2,8 @@
 
 import { findResourceOwner } from '../check/resource-owner.ts';
 import { isObject } from '../mcp/message.ts';
+import type { Result } from '../result.ts';
+import { VisitRefused } from './handler.ts';
 import { LISTS } from './list-notices.ts';
 import type { FrontDoorPorts, Member, Visit } from './visit.ts';
 
@@ -16,8 +18,8 @@ export interface Filter {
 
 /** Task ids as a client knows them, which say whose they are. */
 export interface TaskIds {
-  /** Null: none that was made for this visitor. */
-  readonly fromClient: (visit: Visit, taskId: string) => { readonly backend: string; readonly taskId: string } | null;
+  /** Refused: what is no id of ours, and one that was made for another visitor. */
+  readonly fromClient: (visit: Visit, taskId: string) => Result<{ readonly backend: string; readonly taskId: string }>;
   readonly toClient: (visit: Visit, member: Member, taskId: string) => string;
 }
 
@@ -33,11 +35,16 @@ interface Context {
   readonly tasks: TaskIds;
 }
 
-/** One part for each backend that has one. */
+/** One part for each backend that has one. Throws VisitRefused for a task that is not this visitor's, or nobody's. */
 export function splitFilter(asked: Filter, { visit, ports, tasks }: Context): Part[] {
   const { members, views } = ports;
   const uris = Map.groupBy(asked.resourceSubscriptions ?? [], (uri) => findResourceOwner(members, views, uri));
-  const taskIds = (asked.taskIds ?? []).map((taskId) => tasks.fromClient(visit, taskId));
+  const taskIds = (asked.taskIds ?? []).map((taskId) => {
+    const task = tasks.fromClient(visit, taskId);
+    if (!task.ok) throw new VisitRefused(task.denial);
+    if (!members.some(({ resource }) => resource.name === task.value.backend)) throw new VisitRefused({ reason: 'task_unknown' });
+    return task.value;
+  });
   return members.flatMap((member): Part[] => {
     const view = views(member.resource.name);
     if (view?.eras.modern !== true) return [];
@@ -46,7 +53,7 @@ export function splitFilter(asked: Filter, { visit, ports, tasks }: Context): Pa
       return asked[`${list}ListChanged`] === true && isObject(capability) && capability.listChanged === true;
     });
     const own = uris.get(member) ?? [];
-    const ownTasks = taskIds.flatMap((task) => (task?.backend === member.resource.name ? [task.taskId] : []));
+    const ownTasks = taskIds.flatMap((task) => (task.backend === member.resource.name ? [task.taskId] : []));
     const filter: Filter = {
       ...Object.fromEntries(lists.map((list) => [`${list}ListChanged`, true])),
       ...(own.length === 0 ? {} : { resourceSubscriptions: own }),
@@ -54,6 +61,27 @@ export function splitFilter(asked: Filter, { visit, ports, tasks }: Context): Pa
     };
     return isEmptyFilter(filter) ? [] : [{ member, filter }];
   });
+}
+
+/** What of it was asked for: nothing else reaches the client, whatever a backend says that it agrees to. */
+export function restrictFilter(honored: unknown, asked: Filter): Filter {
+  if (!isObject(honored)) return {};
+  const both = (name: 'resourceSubscriptions' | 'taskIds'): Filter => {
+    const said = honored[name];
+    const kept = Array.isArray(said) ? (asked[name] ?? []).filter((one) => said.includes(one)) : [];
+    return kept.length === 0 ? {} : { [name]: kept };
+  };
+  const lists = LISTS.map((list) => `${list}ListChanged` as const).filter(
+    (name) => asked[name] === true && honored[name] === true,
+  );
+  return { ...Object.fromEntries(lists.map((name) => [name, true])), ...both('resourceSubscriptions'), ...both('taskIds') };
+}
+
+/** What is subscribed to, or lies within it. */
+export function coversUri({ resourceSubscriptions = [] }: Filter, uri: unknown): boolean {
+  return (
+    typeof uri === 'string' && resourceSubscriptions.some((one) => uri === one || uri.startsWith(`${one.replace(/\/$/, '')}/`))
+  );
 }
 
 /** What the client is told that it gets. Lists the catalog watches for every backend, whatever they agreed to. */
@@ -66,7 +94,7 @@ export function mergeFilters(
   const resourceSubscriptions = (asked.resourceSubscriptions ?? []).filter((uri) => uris.has(uri));
   const taskIds = (asked.taskIds ?? []).filter((taskId) => {
     const task = tasks.fromClient(visit, taskId);
-    return task !== null && agreed.get(task.backend)?.taskIds?.includes(task.taskId) === true;
+    return task.ok && agreed.get(task.value.backend)?.taskIds?.includes(task.value.taskId) === true;
   });
   return {
     ...Object.fromEntries(

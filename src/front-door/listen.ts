@@ -6,13 +6,24 @@
  * older revisions have no subscriptions that an answer to one request could carry: resources of theirs are not acknowledged.
  */
 
+import { readJsonText } from '../mcp/json.ts';
+import { ANSWER_LIMITS } from '../mcp/lists.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { VERSION } from '../version.ts';
 import type { ServerEvent } from './events.ts';
 import { parseExact, plainValue, rawToken } from './exact-json.ts';
 import { type Handler, VisitRefused } from './handler.ts';
 import { createListNotices, listOfNotice, noticeMethod } from './list-notices.ts';
-import { type Filter, isEmptyFilter, mergeFilters, type Part, splitFilter, type TaskIds } from './listen-filter.ts';
+import {
+  coversUri,
+  type Filter,
+  isEmptyFilter,
+  mergeFilters,
+  type Part,
+  restrictFilter,
+  splitFilter,
+  type TaskIds,
+} from './listen-filter.ts';
 import { followMember } from './member-stream.ts';
 import { ACCEPT_BOTH, JSON_TYPE, requestText } from './messages.ts';
 import { beginLife, pause, STREAM_TIMES, type StreamLife, type StreamTimes } from './stream-life.ts';
@@ -116,7 +127,7 @@ function memberSubscription(subscription: Subscription, { member, filter }: Part
       if (message === null) return;
       const { method, params } = message;
       if (method === ACKNOWLEDGED) {
-        await accept((plainValue(params.notifications) ?? {}) as Filter);
+        await accept(restrictFilter(plainValue(params.notifications), filter));
         return;
       }
       const honored = agreed.get(name);
@@ -137,7 +148,7 @@ function memberSubscription(subscription: Subscription, { member, filter }: Part
 /** Null: the end of the subscription, or nothing. */
 function readNotice({ data }: ServerEvent): { readonly method: string; readonly params: JsonObject } | null {
   if (data === '') return null;
-  const message = parseExact(data);
+  const message = readJsonText(data, ANSWER_LIMITS).ok ? parseExact(data) : null;
   if (message === null) throw new Error('an event carries what is no JSON-RPC message');
   const { method, params = {} } = message;
   return typeof method === 'string' && message.id === undefined && isObject(params) ? { method, params } : null;
@@ -152,7 +163,7 @@ function passOn(
 ): JsonObject | null {
   const list = listOfNotice(method);
   if (list !== null) return honored[`${list}ListChanged`] === true ? params : null;
-  if (method === RESOURCE_UPDATED) return (honored.resourceSubscriptions ?? []).length > 0 ? params : null;
+  if (method === RESOURCE_UPDATED) return coversUri(honored, params.uri) ? params : null;
   const { taskId } = params;
   if (!method.startsWith('notifications/tasks') || typeof taskId !== 'string') return null;
   return honored.taskIds?.includes(taskId) ? { ...params, taskId: tasks.toClient(visit, member, taskId) } : null;

@@ -12,10 +12,9 @@ import { AnswerInvalid } from './events.ts';
 import { type Handler, type Reply, VisitRefused } from './handler.ts';
 import { type ListKind, type Page, readPage } from './list-page.ts';
 import { type MemberPage, mergePages } from './merged-list.ts';
-import { type Answer, errorText, readAnswer, resultText } from './messages.ts';
+import { type Answer, readAnswer, resultText } from './messages.ts';
 import { BackendRefused, type FrontDoorPorts, type Member, type Visit } from './visit.ts';
 
-const INVALID_REQUEST = -32600;
 const METHOD_NOT_FOUND = -32601;
 const INVALID_PARAMS = -32602;
 
@@ -36,12 +35,13 @@ interface Listing {
   readonly conversations: Conversation[];
 }
 
+type Refusal = Extract<Answer, { kind: 'error' }>;
 type Open = (contact: Contact) => Promise<Conversation>;
 
 export function createList(list: ListKind, memberTimeoutMs: number): Handler {
   return async (visit, ports, reply) => {
     const cursors = requestedCursors(visit, ports);
-    if (cursors === null) return refuseCursor(visit, reply);
+    if (cursors === null) throw cursorRefused();
     const listing: Listing = { visit, ports, reply, list, cursors, memberTimeoutMs, conversations: [] };
     try {
       await answerList(listing);
@@ -57,19 +57,19 @@ async function answerList(listing: Listing): Promise<void> {
   const members = ports.members.filter((member) => isAsked(listing, member));
   let asked = await Promise.all(members.map((member) => askMember(listing, member, openConversation)));
   if (isSessionOver(visit, members, asked)) {
-    return reply.json(errorText(id, INVALID_REQUEST, 'There is no such session.'), { status: 404 });
+    throw new VisitRefused({ reason: 'session_unknown' });
   }
   asked = await Promise.all(
     asked.map((one, at) => (one.kind === 'session-lost' ? askMember(listing, members[at] as Member, openOwnSession) : one)),
   );
   for (const one of asked) if (one.kind === 'refused') throw new VisitRefused(one.denial);
-  if (asked.some(({ kind }) => kind === 'cursor-refused')) return refuseCursor(visit, reply);
+  if (asked.some(({ kind }) => kind === 'cursor-refused')) throw cursorRefused();
   const pages = asked.filter((one) => one.kind === 'page');
   reply.json(resultText(id, mergePages(visit, ports, list, pages, pages.length === members.length)));
 }
 
-function refuseCursor({ operation }: Visit, reply: Reply): void {
-  reply.json(errorText(operation.id, INVALID_PARAMS, 'The cursor is not one of this list.'));
+function cursorRefused(): VisitRefused {
+  return new VisitRefused({ reason: 'params_invalid', message: 'The cursor is not one of this list.' });
 }
 
 /** Empty at the start of the list, null where it makes no sense. */
@@ -107,7 +107,7 @@ async function askMember(listing: Listing, member: Member, open: Open): Promise<
 }
 
 async function askForPage({ list, cursors, conversations }: Listing, contact: Contact, open: Open): Promise<Asked> {
-  const { visit, ports, member } = contact;
+  const { visit, member } = contact;
   const id = visit.operation.id as string;
   const cursor = cursors.get(member.resource.name);
   const conversation = await open(contact);
@@ -118,15 +118,28 @@ async function askForPage({ list, cursors, conversations }: Listing, contact: Co
     await response.body?.cancel();
     return { kind: 'session-lost' };
   }
-  const answer = await readAnswer(response, { id, maxBytes: ports.maxAnswerBytes });
-  if (answer.kind === 'error') return readRefusal(answer, cursor);
-  return keepAllowed(contact, list, readPage(answer, list));
+  const read = await readList(contact, list, response);
+  return 'code' in read ? readRefusal(read, cursor) : keepAllowed(contact, list, read);
 }
 
-function readRefusal({ code }: Extract<Answer, { kind: 'error' }>, cursor: string | undefined): Asked {
+async function readList(
+  { visit, ports, member }: Contact,
+  list: ListKind,
+  response: globalThis.Response,
+): Promise<Page | Refusal> {
+  try {
+    const answer = await readAnswer(response, { id: visit.operation.id as string, maxBytes: ports.maxAnswerBytes });
+    return answer.kind === 'error' ? answer : readPage(answer, list, ports.maxListItems);
+  } catch (cause) {
+    if (cause instanceof AnswerInvalid) ports.onInvalidList(visit, member, cause);
+    throw cause;
+  }
+}
+
+function readRefusal({ code }: Refusal, cursor: string | undefined): Asked {
   if (code === METHOD_NOT_FOUND) return { kind: 'none' };
   if (code === INVALID_PARAMS && cursor !== undefined) return { kind: 'cursor-refused' };
-  throw new AnswerInvalid(`the list was answered with error ${code}`);
+  throw new Error(`the list was answered with error ${code}`);
 }
 
 /** Where policy cannot be asked there is no list at all. */

@@ -3,9 +3,10 @@
  * bounded size, and the texts of our own. An id stands wherever it is repeated as it was sent.
  */
 import { quote } from '../json-text.ts';
+import { type JsonDocument, readJsonText } from '../mcp/json.ts';
+import { ANSWER_LIMITS, isSameId } from '../mcp/lists.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import type { Span } from '../mcp/scan.ts';
-import { memberSpans, skipSpace } from '../mcp/spans.ts';
 import { AnswerInvalid, readEvents } from './events.ts';
 
 /** `text` is the whole message as the backend wrote it; the spans say where the values stand in it. */
@@ -62,11 +63,13 @@ function unexpected({ status }: globalThis.Response): AnswerInvalid {
 
 /** Null: another message. An error without an id counts, for who could not read the request cannot repeat its id. */
 export function readMessage(text: string, id: string): Answer | null {
-  const value = parse(text);
+  const { value, members } = parse(text);
   if (!isObject(value) || value.jsonrpc !== '2.0' || Object.hasOwn(value, 'method')) return null;
   const isError = Object.hasOwn(value, 'error');
-  if (value.id !== JSON.parse(id) && !(isError && (value.id ?? null) === null)) return null;
-  const span = memberSpans(text, skipSpace(text, 0))?.get(isError ? 'error' : 'result');
+  const sent = members.get('id');
+  const isOurs = sent !== undefined && isSameId(text.slice(...sent), id);
+  if (!isOurs && !(isError && (value.id ?? null) === null)) return null;
+  const span = members.get(isError ? 'error' : 'result');
   if (span === undefined || isError === Object.hasOwn(value, 'result')) throw new AnswerInvalid('the answer is malformed');
   return isError ? readError(text, span, value.error) : readResult(text, span, value.result);
 }
@@ -82,13 +85,11 @@ function readResult(text: string, span: Span, result: unknown): Answer {
   return { kind: 'result', text, span, result };
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The error would quote the text, and causes are logged.
-    throw new AnswerInvalid('the answer is not JSON');
-  }
+/** Strictly: nesting that takes long to read is refused before it is read, and no two parsers see different answers. */
+function parse(text: string): JsonDocument {
+  const read = readJsonText(text, ANSWER_LIMITS);
+  if (!read.ok) throw new AnswerInvalid(`the answer cannot be read: ${read.denial.reason}`);
+  return read.value;
 }
 
 async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {

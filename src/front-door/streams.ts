@@ -20,7 +20,7 @@ import { type Handler, VisitRefused } from './handler.ts';
 import { createListNotices, type ListName, listOfNotice, noticeMethod } from './list-notices.ts';
 import type { TaskIds } from './listen-filter.ts';
 import { followMember } from './member-stream.ts';
-import { EVENTS_TYPE, errorText, notificationText } from './messages.ts';
+import { EVENTS_TYPE, notificationText } from './messages.ts';
 import { beginLife, pause, STREAM_TIMES, type StreamLife, type StreamTimes } from './stream-life.ts';
 import type { FrontDoorPorts, Member, Visit } from './visit.ts';
 
@@ -50,15 +50,11 @@ interface Merge {
   readonly progress: () => void;
 }
 
-const SESSION_UNKNOWN = -32001;
-
 export function createStreamHandler(tasks: TaskIds, times: StreamTimes = STREAM_TIMES): Handler {
   return async (visit, ports, reply) => {
     const sources = findSources(visit, ports.members);
-    if (sources === null) {
-      reply.status(405, { allow: 'POST' });
-      return;
-    }
+    if (sources === null)
+      throw new VisitRefused({ reason: 'method_not_allowed', message: 'Without a session there is no stream.' });
     const life = beginLife(visit, reply, times);
     const known = Promise.withResolvers<void>();
     const merge: Merge = {
@@ -79,8 +75,7 @@ export function createStreamHandler(tasks: TaskIds, times: StreamTimes = STREAM_
     const statuses = [...merge.refusals.values()];
     if (sources.length > 0 && statuses.length === sources.length && statuses.every((status) => status === 404)) {
       life.end();
-      reply.json(errorText(null, SESSION_UNKNOWN, 'No backend knows this session any more.'), { status: 404 });
-      return;
+      throw new VisitRefused({ reason: 'session_unknown' });
     }
     life.begin();
     const stop = tellOfLists(merge);
@@ -97,7 +92,7 @@ function findSources({ session, http }: Visit, members: readonly Member[]): Sour
   const mark = sent ? readMark(sent) : null;
   const sources = members.flatMap((member): Source[] => {
     const { name } = member.resource;
-    const own = session.backends[name];
+    const own = Object.hasOwn(session.backends, name) ? session.backends[name] : undefined;
     if (own === undefined || own.id === null) return [];
     return [{ member, name, session: own, lastId: mark?.mark === name ? mark.rest : null }];
   });

@@ -7,6 +7,7 @@ import type { Operation } from '../mcp/operation.ts';
 import type { Member, Resource } from '../resource.ts';
 import type { Result } from '../result.ts';
 import type { Principal } from '../token/principal.ts';
+import type { AnswerInvalid } from './events.ts';
 
 export type { Member };
 
@@ -54,10 +55,14 @@ export interface FrontDoorPorts {
   readonly sealSession: (session: Session) => string;
   /** Told of a backend that could not be reached or answered nonsense, for log and metrics. */
   readonly onUnreachable: (visit: Visit, member: Member, cause: unknown) => void;
+  /** Told, besides, of a list of `member` that nobody may be shown: the decision log has a line for it. */
+  readonly onInvalidList: (visit: Visit, member: Member, cause: AnswerInvalid) => void;
   /** Told of something of `member` that is left out of a list since `kept`, before it in the order, has it under that name. */
   readonly onClash?: (visit: Visit, member: Member, kept: Member, name: string) => void;
   /** Calls back whenever a backend's lists changed; returns how to stop. */
   readonly onListChanged: (listener: (backend: string, list: 'tools' | 'prompts' | 'resources') => void) => () => void;
   /** Most bytes read of one answer of a backend that is not passed on as it comes. */
   readonly maxAnswerBytes: number;
+  /** Most items of one backend's page; one with more is no list. */
+  readonly maxListItems: number;
 }

@@ -88,7 +88,7 @@ export function isAnswerTo({ value, text, members }: JsonDocument, requestId: st
 }
 
 /** A string may be written in several ways, a number in one. */
-function isSameId(token: string, other: string): boolean {
+export function isSameId(token: string, other: string): boolean {
   return token === other || (token.startsWith('"') && other.startsWith('"') && JSON.parse(token) === JSON.parse(other));
 }
 

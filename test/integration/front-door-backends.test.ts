@@ -99,8 +99,10 @@ async function openWorld(t: TestContext, eras: Partial<Record<Name, BackendView[
     }),
     sealSession: (session) => sealSession(sealer, session),
     onUnreachable: (_visit, member) => unreachable.push(member.resource.name),
+    onInvalidList: () => {},
     onListChanged: () => () => {},
     maxAnswerBytes: 1_000_000,
+    maxListItems: 10_000,
   };
 
   /** Every request of ours must be one that our own reader takes: in service it is judged as those of clients are. */

@@ -12,7 +12,7 @@ import { noFacts } from '../../src/http.ts';
 import { readMark, writeMark } from '../../src/mcp/marks.ts';
 import { readOperation } from '../../src/mcp/operation.ts';
 import { publicName, type Resource } from '../../src/resource.ts';
-import { ok } from '../../src/result.ts';
+import { deny, ok } from '../../src/result.ts';
 import { createSealer } from '../../src/seal.ts';
 import type { Principal } from '../../src/token/principal.ts';
 
@@ -61,7 +61,10 @@ export const MODERN = { legacy: false, modern: true };
 export const markedTasks: TaskIds = {
   fromClient: (_visit, taskId) => {
     const mark = readMark(taskId);
-    return mark === null ? null : { backend: mark.mark, taskId: mark.rest };
+    if (mark === null) return deny({ reason: 'task_unknown' });
+    // Someone else's.
+    if (mark.rest.startsWith('foreign')) return deny({ reason: 'task_forbidden' });
+    return ok({ backend: mark.mark, taskId: mark.rest });
   },
   toClient: (_visit, member, taskId) => writeMark(member.resource.name, taskId),
 };
@@ -107,11 +110,13 @@ export async function startFrontDoor(spec: FrontDoorSpec): Promise<FrontDoor> {
     views: (backend) => views[backend] ?? null,
     sealSession: (session) => sealSession(sealer, session),
     onUnreachable: (_visit, member, cause) => unreachable.push({ member: member.resource.name, cause }),
+    onInvalidList: () => {},
     onListChanged: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     maxAnswerBytes,
+    maxListItems: 10_000,
   };
   const resource = resourceAt('front');
   const listener = await serveFrontDoor({

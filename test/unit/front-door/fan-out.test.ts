@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { createHandlers } from '../../../src/front-door/handlers.ts';
 import { BackendRefused } from '../../../src/front-door/visit.ts';
-import { type Ask, backend, bareVisit, json, legacyVisit, openDoor, run } from './world.ts';
+import { type Ask, backend, bareVisit, json, legacyVisit, openDoor, run, runRefused } from './world.ts';
 
 const handlers = createHandlers(200);
 const HELD = {
@@ -19,7 +19,6 @@ suite('a notification', () => {
   for (const [method, params] of [
     ['notifications/initialized', ''],
     ['notifications/cancelled', ',"params":{"requestId":12345,"reason":"\\u00fc"}'],
-    ['notifications/progress', ',"params":{"progressToken":1,"progress":0.10}'],
     ['notifications/roots/list_changed', ''],
   ]) {
     test(`${method} goes to every backend of the session as it was written`, async () => {
@@ -36,6 +35,13 @@ suite('a notification', () => {
       });
     });
   }
+
+  test('of progress goes only to those that keep a session: no other has asked for anything', async () => {
+    const body = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":0.10}}';
+    const world = openDoor({ a: { ask: status(202) }, b: { ask: status(202) } });
+    assert.equal((await run(handlers.get('notifications/progress'), legacyVisit(body, HELD), world)).status, 202);
+    assert.deepEqual([world.asked.a?.map((sent) => sent.body), world.asked.b], [[body], []]);
+  });
 
   test('is taken whatever comes of it; what failed is told', async () => {
     const visit = legacyVisit({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...HELD, c: HELD.a, d: HELD.a });
@@ -54,9 +60,9 @@ suite('a notification', () => {
 });
 
 suite('the log level', () => {
-  const setLevel = (specs: Record<string, Ask>) => {
+  const setLevel = (specs: Record<string, Ask>, by: typeof run | typeof runRefused = run) => {
     const visit = legacyVisit({ jsonrpc: '2.0', id: 3, method: 'logging/setLevel', params: { level: 'debug' } }, HELD);
-    return run(
+    return by(
       handlers.get('logging/setLevel'),
       visit,
       openDoor(Object.fromEntries(Object.entries(specs).map(([n, ask]) => [n, { ask }]))),
@@ -72,7 +78,9 @@ suite('the log level', () => {
 
   test('is not set where none does, and the client hears why', async () => {
     assert.equal((await setLevel({ a: refuses, b: backend({}) })).message.error.message, 'no such level');
-    assert.equal((await setLevel({ a: backend({}), b: down })).message.error.code, -32601);
+    const { status, message } = await setLevel({ a: backend({}), b: down }, runRefused);
+    // A legacy client would take 404 for the end of its session.
+    assert.deepEqual([status, message.error.code, message.error.data.reason], [200, -32601, 'method_unknown']);
   });
 });
 
@@ -95,13 +103,14 @@ suite('the end of a session', () => {
       [[500, 404], 204, 1],
     ] as const) {
       const world = openDoor({ a: { ask: status(codes[0]) }, b: { ask: status(codes[1]) } });
-      const replied = await run(handlers.get('DELETE'), bareVisit('DELETE', both), world);
+      const replied = await (expected === 404 ? runRefused : run)(handlers.get('DELETE'), bareVisit('DELETE', both), world);
       assert.deepEqual([replied.status, world.unreachable.length], [expected, failures], String(codes));
     }
   });
 
   test('needs one', async () => {
-    const replied = await run(handlers.get('DELETE'), bareVisit('DELETE', null), openDoor({ a: { ask: () => json('{}') } }));
-    assert.equal(replied.status, 400);
+    const world = openDoor({ a: { ask: () => json('{}') } });
+    const { status, message } = await runRefused(handlers.get('DELETE'), bareVisit('DELETE', null), world);
+    assert.deepEqual([status, message.error.data.reason], [400, 'header_invalid']);
   });
 });

@@ -97,7 +97,7 @@ suite('a subscription at the front door', () => {
     const asked = {
       toolsListChanged: true,
       resourceSubscriptions: ['ledger://a', 'ledger://accounts/7', 'dir://people', 'nobody://x'],
-      taskIds: ['directory~t1', 'payroll~t2'],
+      taskIds: ['directory~t1'],
     };
     const pending = listen(asked);
     const [one, two] = [await opened('ledger'), await opened('directory')];
@@ -143,6 +143,28 @@ suite('a subscription at the front door', () => {
     await Promise.all([one.script.cancelled, two.script.cancelled]);
   });
 
+  for (const [taskId, reason] of [
+    ['directory~foreign', 'task_forbidden'],
+    ['forged', 'task_unknown'],
+    ['payroll~t2', 'task_unknown'],
+  ] as const) {
+    test(`to ${taskId} is refused: ${reason}, and nobody is asked`, async (t) => {
+      const { door } = await start(t);
+      const params = { _meta: META, notifications: { toolsListChanged: true, taskIds: ['directory~t1', taskId] } };
+      const answered = await fetch(door.url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'mcp-protocol-version': '2026-07-28',
+          'mcp-method': 'subscriptions/listen',
+        },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 4, method: 'subscriptions/listen', params }),
+      });
+      const { id, error } = (await answered.json()) as any;
+      assert.deepEqual([id, error.data.reason, door.asked], [4, reason, []]);
+    });
+  }
+
   test('carries the id that the client gave it, as it was written', async (t) => {
     const { opened, listen } = await start(t);
     const pending = listen({ resourceSubscriptions: ['ledger://a'] }, '12345678901234567890');
@@ -157,15 +179,19 @@ suite('a subscription at the front door', () => {
     const { opened, listen } = await start(t);
     const pending = listen({ resourceSubscriptions: ['ledger://a'] });
     const one = await opened('ledger');
-    one.acknowledge({ resourceSubscriptions: ['ledger://a'] });
+    one.acknowledge({ toolsListChanged: true, resourceSubscriptions: ['ledger://a', 'ledger://b'], taskIds: 9 });
     const heard = await pending;
-    await heard.next();
+    assert.deepEqual(messageOf(await heard.next()).params.notifications, { resourceSubscriptions: ['ledger://a'] });
     one.tell('notifications/tools/list_changed');
+    for (const uri of ['ledger://b', 'ledger://ab', 7]) one.tell('notifications/resources/updated', { uri });
     one.tell('notifications/tasks', { taskId: 't9' });
     one.tell('notifications/message', { level: 'info', data: 'x' });
     one.script.send('data: {"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{}}\n\n');
-    one.tell('notifications/resources/updated', { uri: 'ledger://a' });
-    assert.equal(messageOf(await heard.next()).method, 'notifications/resources/updated');
+    for (const uri of ['ledger://a', 'ledger://a/part']) {
+      one.tell('notifications/resources/updated', { uri });
+      const { method, params } = messageOf(await heard.next());
+      assert.deepEqual([method, params.uri], ['notifications/resources/updated', uri]);
+    }
   });
 
   test('lists are told of once: by the backend that agreed to, else by the catalog', async (t) => {

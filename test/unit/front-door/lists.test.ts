@@ -5,7 +5,18 @@ import { VisitRefused } from '../../../src/front-door/handler.ts';
 import { createHandlers } from '../../../src/front-door/handlers.ts';
 import { BackendRefused } from '../../../src/front-door/visit.ts';
 import { deny } from '../../../src/result.ts';
-import { type Ask, backend, json, legacyVisit, type MemberSpec, messageOf, modernVisit, openDoor, run } from './world.ts';
+import {
+  type Ask,
+  backend,
+  json,
+  legacyVisit,
+  type MemberSpec,
+  messageOf,
+  modernVisit,
+  openDoor,
+  run,
+  runRefused,
+} from './world.ts';
 
 const handlers = createHandlers(200);
 const listTools = handlers.get('tools/list');
@@ -75,7 +86,8 @@ suite('a merged list', () => {
     ]);
     assert.deepEqual(messageOf(world.asked.a?.[0] as never).params, {
       protocolVersion: '2025-11-25',
-      capabilities: { elicitation: {} },
+      // Its replies to what the backend asked could not come back into this session.
+      capabilities: {},
       clientInfo: { name: 'test', version: '1' },
     });
     assert.ok(world.asked.a?.every(({ headers }) => !('mcp-method' in headers)));
@@ -175,11 +187,12 @@ suite('the pages of a merged list', () => {
     const wrong = ['', 'x', 'e30', writeCursor(new Map([['c', '1']])), `${writeCursor(new Map([['a', '1']]))}=`];
     wrong.push(Buffer.from('{"a":1}').toString('base64url'), Buffer.from('["a"]').toString('base64url'));
     for (const cursor of wrong) {
-      const { status, message } = await run(listTools, listVisit({ cursor }), world);
-      assert.deepEqual([status, message.id, message.error?.code], [200, 7, -32602], cursor);
+      const { status, message } = await runRefused(listTools, listVisit({ cursor }), world);
+      const { code, data } = message.error;
+      assert.deepEqual([status, message.id, code, data.reason], [400, 7, -32602, 'params_invalid'], cursor);
     }
     assert.equal(world.asked.a?.length, 0);
-    const { message } = await run(listTools, listVisit({ cursor: writeCursor(new Map([['a', 'bad']])) }), world);
+    const { message } = await runRefused(listTools, listVisit({ cursor: writeCursor(new Map([['a', 'bad']])) }), world);
     assert.equal(message.error.code, -32602);
   });
 
@@ -213,6 +226,7 @@ suite('a backend that fails', () => {
     'gives an item two names to some parsers': backend({ 'tools/list': { tools: [{ name: 'read', Name: 'secret' }] } }),
     'wants input first': backend({ 'tools/list': { tools: [], resultType: 'input_required' } }),
     'gives a cursor that is none': backend({ 'tools/list': { tools: [], nextCursor: 1 } }),
+    'gives more items than are read': backend(tools(...Array.from({ length: 101 }, (_, at) => `t${at}`))),
     'gives more than is read': backend({ 'tools/list': { tools: [{ name: 'x', description: 'x'.repeat(10_000) }] } }),
   };
   for (const [name, ask] of Object.entries(failing)) {
@@ -263,8 +277,8 @@ suite('a backend that fails', () => {
     assert.equal(one.asked.a?.at(-1)?.headers['mcp-session-id'], 'fresh');
 
     const stateless = openDoor({ a: { ask: lost('x') }, b: { ask: backend(tools('y')) } });
-    const { status, message } = await run(listTools, listVisit({}, { a: held, b: { ...held, id: null } }), stateless);
-    assert.deepEqual([status, message.id, message.error.code], [404, 7, -32600]);
+    const { status, message } = await runRefused(listTools, listVisit({}, { a: held, b: { ...held, id: null } }), stateless);
+    assert.deepEqual([status, message.id, message.error.data.reason], [404, 7, 'session_unknown']);
     assert.equal(stateless.asked.a?.length, 1);
   });
 });
@@ -274,6 +288,36 @@ test('where policy cannot be asked there is no list', async () => {
   await assert.rejects(run(listTools, listVisit(), world), (cause) => {
     return cause instanceof VisitRefused && cause.denial.reason === 'policy_failed';
   });
+});
+
+test('a list that is invalid is told as such, once; a backend that is down or refuses is not', async () => {
+  const world = openDoor({
+    a: { ask: backend({ 'tools/list': { tools: [{}] } }) },
+    b: { ask: () => Promise.reject(new TypeError('down')) },
+    c: { ask: backend({ 'tools/list': { error: { code: -32603, message: 'x' } } }) },
+    d: { ask: () => json('{"jsonrpc":"2.0","id":7,"result":{"tools":[],"tools":[]}}') },
+    e: { ask: backend({ initialize: { protocolVersion: 'x' } }) },
+  });
+  await run(listTools, listVisit({}, { ...HELD, c: HELD.b, d: HELD.b }), world);
+  assert.deepEqual(world.invalid.sort(), ['a: an item without a name', 'd: the answer cannot be read: json_duplicate_key']);
+  assert.equal(world.unreachable.length, 5);
+});
+
+test('a list that is too long is not judged; one at the limit is', async () => {
+  const judged: number[] = [];
+  const names = Array.from({ length: 3 }, (_, at) => `t${at}`);
+  const world = openDoor(
+    { a: { ask: backend(tools(...names)) }, b: { ask: backend(tools(...names.slice(1))) } },
+    {
+      maxListItems: 2,
+      keep: (_visit, _member, _method, items) => {
+        judged.push(items.length);
+        return { ok: true, value: items.map(() => true) };
+      },
+    },
+  );
+  assert.deepEqual(namesOf(await run(listTools, listVisit(), world)), ['b_t1', 'b_t2']);
+  assert.deepEqual([judged, world.unreachable], [[2], ['a: more than 2 tools']]);
 });
 
 test('a keep that answers too little keeps nothing', async () => {

@@ -70,7 +70,11 @@ suite('the answer to one request', () => {
 
   test('is told by the id as it was sent, type included', async () => {
     const big = { ...LIMITS, id: '12345678901234567890' };
-    assert.equal((await readAnswer(json(resultText('12345678901234567000', '{}')), big)).kind, 'result');
+    assert.equal((await readAnswer(json(resultText('12345678901234567890', '{}')), big)).kind, 'result');
+    // The same number to a double.
+    await assert.rejects(readAnswer(json(resultText('12345678901234567000', '{}')), big), AnswerInvalid);
+    const word = { ...LIMITS, id: '"\\u0061b"' };
+    assert.equal((await readAnswer(json(resultText('"ab"', '{}')), word)).kind, 'result');
     for (const id of ['"1"', '2', 'null', 'true']) {
       await assert.rejects(readAnswer(json(resultText(id, '{}')), LIMITS), AnswerInvalid, id);
     }
@@ -102,6 +106,8 @@ suite('the answer to one request', () => {
     'a batch': () => json(`[${resultText('1', '{}')}]`),
     'a result that is no object': () => json(resultText('1', '[]')),
     'result and error at once': () => json('{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}'),
+    'nested beyond measure': () => json(resultText('1', `{"a":${'['.repeat(200)}${']'.repeat(200)}}`)),
+    'a key twice, deep inside': () => json(resultText('1', '{"a":{"b":1,"b":2}}')),
     'result twice': () => json('{"jsonrpc":"2.0","id":1,"result":{"a":1},"result":{}}'),
     'neither of them': () => json('{"jsonrpc":"2.0","id":1}'),
     'an error without a code': () => json('{"jsonrpc":"2.0","id":1,"error":{"message":"x"}}'),
@@ -131,11 +137,11 @@ suite('server-sent events', () => {
 
   test('end their lines in three ways, wherever the text is cut', async () => {
     const expected = [
-      { event: 'a', data: 'x\ny', id: null, retry: null },
-      { event: 'message', data: 'z', id: null, retry: null },
+      { data: 'x\ny', id: null, retry: null },
+      { data: 'z', id: null, retry: null },
     ];
     for (const end of ['\n', '\r', '\r\n']) {
-      const text = ['event: a', 'data: x', 'data:y', '', 'data: z', '', ''].join(end);
+      const text = ['event: message', 'data: x', 'data:y', '', 'data: z', '', ''].join(end);
       assert.deepEqual(await events(text), expected);
       assert.deepEqual(await events(...text), expected);
     }
@@ -143,14 +149,24 @@ suite('server-sent events', () => {
 
   test('have an id, a time to come again, and may have nothing else', async () => {
     assert.deepEqual(await events('\ufeffid: 1\nretry: 500\ndata\n\n', ': only a comment\n\nretry: x\nid: a\0b\nid: 2\n\n'), [
-      { event: 'message', data: '', id: '1', retry: 500 },
-      { event: 'message', data: '', id: '2', retry: null },
+      { data: '', id: '1', retry: 500 },
+      { data: '', id: '2', retry: null },
     ]);
+  });
+
+  test('of another type carry no message, but an id', async () => {
+    assert.deepEqual(await events('event: ping\ndata: keep-alive\nid: 3\n\nevent: ping\ndata: {}\n\nevent:\ndata: {}\n\n'), [
+      { data: '', id: '3', retry: null },
+      { data: '', id: null, retry: null },
+      { data: '{}', id: null, retry: null },
+    ]);
+    const answer = await readAnswer(sse('event: ping\ndata: keep-alive\n\n', eventText(resultText('1', '{}'))), LIMITS);
+    assert.equal(shown(answer), '{}');
   });
 
   test('of ours are read back as they were written', async () => {
     const message = '{"a":"line\\nbreak", "b":\r\n1}';
     const [event] = await events(eventText(message, 'e1'));
-    assert.deepEqual(event, { event: 'message', data: '{"a":"line\\nbreak", "b": 1}', id: 'e1', retry: null });
+    assert.deepEqual(event, { data: '{"a":"line\\nbreak", "b": 1}', id: 'e1', retry: null });
   });
 });

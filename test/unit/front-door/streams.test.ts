@@ -145,7 +145,7 @@ suite('the streams of a session as one', () => {
       ask: async (member, request) => (member === LEDGER ? NO_STREAM() : directory.open(request)),
     });
     const none = await fetch(door.url, { headers: { accept: 'text/event-stream' } });
-    assert.equal(none.status, 405);
+    assert.deepEqual([none.status, ((await none.json()) as any).error.data.reason], [405, 'method_not_allowed']);
     const heard = await listen();
     const { script } = await directory.next();
     script.send(event(note('here')));
@@ -153,9 +153,22 @@ suite('the streams of a session as one', () => {
     assert.deepEqual(door.unreachable, []);
   });
 
+  test('a backend by the name of what every object has is in no session by that', async (t) => {
+    const { door } = await start(t, {
+      members: [memberAt('constructor'), LEDGER],
+      ask: async () => new Response(null, { status: 404 }),
+    });
+    const session = door.sessionId({ ledger: { id: 'L1', revision: '2025-11-25' } });
+    const gone = await fetch(door.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': session } });
+    await gone.body?.cancel();
+    assert.deepEqual([gone.status, door.asked.map(({ member }) => member)], [404, ['ledger']]);
+  });
+
   test('a session that no backend knows any more is 404', async (t) => {
-    const { listen } = await start(t, { ask: async () => new Response('gone', { status: 404 }) });
-    assert.equal((await listen()).response.status, 404);
+    const { door } = await start(t, { ask: async () => new Response('gone', { status: 404 }) });
+    const session = door.sessionId({ ledger: { id: 'L1', revision: '2025-11-25' } });
+    const gone = await fetch(door.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': session } });
+    assert.deepEqual([gone.status, ((await gone.json()) as any).error.data.reason], [404, 'session_unknown']);
   });
 
   test('one ends and is taken up after its last event; the other goes on meanwhile', async (t) => {

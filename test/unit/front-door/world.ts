@@ -1,8 +1,9 @@
 /** A front door with backends that are functions, and visits as a Check would have let them pass. */
 import assert from 'node:assert/strict';
 import type { BackendView } from '../../../src/catalog/view.ts';
+import { refusal } from '../../../src/check/answer.ts';
 import type { Session } from '../../../src/check/session.ts';
-import type { Handler, Reply, ReplyHead } from '../../../src/front-door/handler.ts';
+import { type Handler, type Reply, type ReplyHead, VisitRefused } from '../../../src/front-door/handler.ts';
 import type { BackendRequest, FrontDoorPorts, Member, Visit } from '../../../src/front-door/visit.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
 import { publicName } from '../../../src/resource.ts';
@@ -60,6 +61,8 @@ export interface DoorWorld {
   readonly asked: Readonly<Record<string, BackendRequest[]>>;
   /** `backend: what is wrong`. */
   readonly unreachable: string[];
+  /** Likewise, of lists only. */
+  readonly invalid: string[];
   readonly clashes: string[];
   readonly sessions: Session[];
 }
@@ -77,6 +80,7 @@ const VIEW: BackendView = {
 export function openDoor(specs: Readonly<Record<string, MemberSpec>>, changes: Partial<FrontDoorPorts> = {}): DoorWorld {
   const asked: Record<string, BackendRequest[]> = {};
   const unreachable: string[] = [];
+  const invalid: string[] = [];
   const clashes: string[] = [];
   const sessions: Session[] = [];
   const members = Object.entries(specs).map(([name, { prefix = name }]): Member => {
@@ -96,12 +100,14 @@ export function openDoor(specs: Readonly<Record<string, MemberSpec>>, changes: P
     },
     sealSession: (session) => `sealed-${sessions.push(session)}`,
     onUnreachable: (_visit, { resource }, cause) => unreachable.push(`${resource.name}: ${(cause as Error).message}`),
+    onInvalidList: (_visit, { resource }, { message }) => invalid.push(`${resource.name}: ${message}`),
     onClash: (_visit, member, kept, name) => clashes.push(`${member.resource.name} < ${kept.resource.name}: ${name}`),
     onListChanged: () => () => {},
     maxAnswerBytes: 10_000,
+    maxListItems: 100,
     ...changes,
   };
-  return { ports, asked, unreachable, clashes, sessions };
+  return { ports, asked, unreachable, invalid, clashes, sessions };
 }
 
 export interface Replied {
@@ -134,6 +140,16 @@ export async function run(
   assert.ok(handler);
   await handler(visit, ports, reply);
   return replied ?? { status: 0, headers: {}, text: '', message: null };
+}
+
+/** What the listener answers when a handler refuses. */
+export async function runRefused(
+  ...[handler, visit, world]: Parameters<typeof run>
+): Promise<Pick<Replied, 'status' | 'message'>> {
+  const cause = await run(handler, visit, world).catch((thrown: unknown) => thrown);
+  assert.ok(cause instanceof VisitRefused, String(cause));
+  const { status, body } = refusal(cause.denial, { ...visit, allowedOrigins: new Set() });
+  return { status, message: JSON.parse(body) };
 }
 
 export function json(text: string | object, init: ResponseInit = {}): Response {
