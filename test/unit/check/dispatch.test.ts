@@ -173,3 +173,15 @@ test('the front door gets the token of the caller sealed, and no header of their
   assert.equal(plan?.subjectToken, SUBJECT_TOKEN);
   assert.match(plan?.bodySha256 ?? '', /^[\w-]{43}$/);
 });
+
+test('a plan holds few of many targets, so that a header holds it', () => {
+  const resourceSubscriptions = Array.from({ length: 256 }, (_, at) => `x://${'a'.repeat(200)}/${at}`);
+  const http = message(
+    'subscriptions/listen',
+    { notifications: { resourceSubscriptions }, _meta: MODERN_META },
+    { lines: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' } },
+  );
+  const { set } = dispatchToFrontDoor(dispatched(http), SUBJECT_TOKEN, [], ports);
+  const plan = openPlan(sealer, 'visit', new Map(set).get('x-mcp-plan') as string, NOW_MS);
+  assert.equal(plan?.facts.operation.targets.length, 8);
+});

@@ -61,3 +61,10 @@ test('what was sealed for something else, by somebody else or not at all is none
   for (const odd of [null, 7, 'process', [], {}])
     assert.equal(openPlan(sealer, 'process', sealer.seal('plan', odd), NOW_MS), null);
 });
+
+test('one that would not open again is not made', () => {
+  const large = { ...visit, subjectToken: 't'.repeat(60_000) };
+  assert.throws(() => sealPlan(sealer, large), /too large/);
+  const fits = { ...visit, subjectToken: 't'.repeat(40_000) };
+  assert.deepEqual(openPlan(sealer, 'visit', sealPlan(sealer, fits), NOW_MS), fits);
+});

@@ -53,3 +53,11 @@ suite('templates', () => {
     assert.ok(performance.now() - begun < 500);
   });
 });
+
+test('of one backend a bounded number of templates is looked at', () => {
+  const resourceTemplates = Array.from({ length: 65 }, (_, at) => `x${at}://{any}`);
+  const views = () => viewOf({ resourceTemplates });
+  const members = [memberAt('a')];
+  assert.equal(findResourceOwner(members, views, 'x63://y'), members[0]);
+  assert.equal(findResourceOwner(members, views, 'x64://y'), null);
+});
