@@ -158,7 +158,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
       listen: frontDoor.listen,
       live: () => live,
       catalog: backends.catalog,
-      onRefused: observeLater,
+      onRefused: (verdict) => observeOwn(verdict, 0),
       observe: observeOwn,
     });
     opened.push(close);
