@@ -8,7 +8,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ask, type Reply } from '../support/ask.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { waitUntil } from '../support/ndjson.ts';
 
 let deployment: TestDeployment;
@@ -19,6 +19,7 @@ before(async () => {
   deployment = await startTestDeployment({
     delegation: 'mint',
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       // A named pipe holds 64 KiB, and its other end reads only when told to.
       const file = join(config.decisionLog.file, '..', 'decisions.pipe');
       assert.equal(spawnSync('mkfifo', [file]).status, 0);

@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { freePort } from '../../examples/reference/free-port.ts';
 import { ask, lineOf } from '../support/ask.ts';
 import { PATHS } from '../support/cases.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { configDump } from '../support/envoy-admin.ts';
 import { addListener, type ListenerParts, partsOf } from '../support/listeners.ts';
 import { openWire, type Wire } from '../support/wire.ts';
@@ -48,6 +48,7 @@ before(async () => {
   const ports = await Promise.all(names.map(() => freePort()));
   deployment = await startTestDeployment({
     delegation: 'mint',
+    adjustSidecar: withoutCatalog,
     adjustEnvoy: (config) => {
       for (const [index, name] of names.entries())
         addListener(config, `mistake_${index}`, ports[index] as number, MISTAKES[name]!);

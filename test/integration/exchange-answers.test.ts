@@ -8,7 +8,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { listenOnLoopback } from '../../examples/reference/listen.ts';
 import type { Reason } from '../../src/reasons.ts';
 import { ask, lineOf } from '../support/ask.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import type { TokenAnswer, TokenSpec } from '../support/issuer.ts';
 
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
@@ -21,6 +21,7 @@ let asked: URLSearchParams;
 before(async () => {
   deployment = await startTestDeployment({
     adjustSidecar: (config) => {
+      withoutCatalog(config);
       config.delegation.exchange.issuer = config.issuers.at(-1).issuer;
       // The default of 20 ms is for a machine that has nothing else to do.
       config.server.deadlineReserveMs = 250;

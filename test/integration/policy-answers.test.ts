@@ -11,7 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { searchOpa } from '../../scripts/opa.ts';
 import { POLICY_REASONS, type Reason, reasonRow } from '../../src/reasons.ts';
 import { ask, lineOf, type Reply } from '../support/ask.ts';
-import { startTestDeployment, type TestDeployment } from '../support/deployment.ts';
+import { startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 
 const YES = { allow: true, reason: 'allowed' };
 const TOKEN = {
@@ -160,6 +160,7 @@ describe('what a policy can answer', { skip }, () => {
     deployment = await startTestDeployment({
       delegation: 'mint',
       adjustSidecar: (config) => {
+        withoutCatalog(config);
         config.policy.bundleFile = join(dir, 'bundle.tar.gz');
         config.policy.maxMemoryBytes = 8 * 1024 * 1024;
       },
