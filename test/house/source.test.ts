@@ -50,14 +50,15 @@ describe('who may know which library', () => {
     '@grpc/proto-loader': /^src\/(ext-authz|gen)\//,
     'grpc-health-check': /^src\/ext-authz\//,
     'prom-client': /^src\/telemetry\//,
-    jose: /^src\/token\//,
-    oauth4webapi: /^src\/(token\/|delegation\/|client-authentication\.ts$)/,
+    jose: /^src\/(token|bundle|decision-log)\//,
+    oauth4webapi: /^src\/(token\/|delegation\/|services\/|client-authentication\.ts$)/,
     '@open-policy-agent/opa-wasm': /^src\/policy\/engine\.ts$/,
-    'tar-stream': /^src\/policy\/bundle\.ts$/,
+    'tar-stream': /^src\/(bundle|policy|tools)\//,
     re2js: /^src\/policy\/builtins\//,
     '@modelcontextprotocol/client': /^src\/(catalog|front-door)\//,
     '@modelcontextprotocol/server': /^src\/front-door\//,
     undici: /^src\/http-client\.ts$/,
+    '@bjorn3/browser_wasi_shim': /^src\/opa\//,
     yaml: /^src\/(config|catalog\/approvals)\.ts$/,
     zod: /^src\/config(-schema(\/[a-z-]+)?)?\.ts$/,
     'lru-cache': /^src\/(token|policy|delegation)\//,
@@ -109,14 +110,15 @@ function importsOf(file: string): string[] {
 function levelOf(file: string): number {
   const name = file.slice('src/'.length);
   const levels = [
-    /^(result|verdict|reasons|json-text|http|http-client|http-server|version|deadline|socket-file|seal|client-authentication)\.ts$/,
+    /^(result|verdict|reasons|json-text|http|http-client|http-server|version|deadline|socket-file|seal|client-authentication|thread-url)\.ts$|^(opa|services)\//,
     /^mcp\//,
     /^(token\/|resource\.ts$)/,
+    /^bundle\//,
     /^policy\//,
     /^delegation\//,
     /^(catalog\/|facade\/|check\/|check\.ts$)/,
-    /^(ext-authz|ext-proc|front-door|processing|telemetry)\//,
-    /^(config-schema\/|app\/|(config|config-schema|app|main)\.ts$)/,
+    /^(ext-authz|ext-proc|front-door|processing|telemetry|decision-log)\//,
+    /^(config-schema\/|app\/|tools\/|(config|config-schema|app|main)\.ts$)/,
   ];
   const level = levels.findIndex((pattern) => pattern.test(name));
   assert.ok(level >= 0, `${file} has no place in the layers`);
@@ -126,6 +128,6 @@ function levelOf(file: string): number {
 function mayImport(file: string, target: string): boolean {
   const [from, to] = [levelOf(file), levelOf(target)];
   const isCrossing = (a: string, b: string) =>
-    /^src\/(ext-authz|ext-proc|processing|front-door)\//.test(a) && b.startsWith('src/telemetry/');
+    /^src\/(ext-authz|ext-proc|processing|front-door)\//.test(a) && /^src\/(telemetry|decision-log)\//.test(b);
   return to <= from && !isCrossing(file, target) && !isCrossing(target, file);
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/compile"
+)
+
+type built struct {
+	// A gzipped tar, byte for byte what `opa build` writes.
+	Bundle []byte `json:"bundle"`
+}
+
+func build(asked request) (any, error) {
+	capabilities, err := asked.capabilities()
+	if err != nil {
+		return nil, err
+	}
+	optional, err := asked.existing(capabilities)
+	if err != nil {
+		return nil, err
+	}
+	var bundle bytes.Buffer
+	compiler := compile.New().
+		WithFS(asked.files()).
+		WithPaths(".").
+		WithAsBundle(asked.AsBundle).
+		WithTarget(asked.Target).
+		WithEntrypoints(append(asked.Entrypoints, optional...)...).
+		WithCapabilities(capabilities).
+		WithRegoAnnotationEntrypoints(true).
+		WithOutput(&bundle)
+	if asked.Revision != "" {
+		compiler = compiler.WithRevision(asked.Revision)
+	}
+	if err := compiler.Build(context.Background()); err != nil {
+		return nil, err
+	}
+	return built{Bundle: bundle.Bytes()}, nil
+}
+
+// existing are those of the optional entry points that some module has a rule for.
+func (asked request) existing(capabilities *ast.Capabilities) ([]string, error) {
+	if len(asked.OptionalEntrypoints) == 0 {
+		return nil, nil
+	}
+	loaded, err := asked.load(capabilities)
+	if err != nil {
+		return nil, err
+	}
+	rules := map[string]bool{}
+	for _, module := range loaded.ParsedModules() {
+		for _, rule := range module.Rules {
+			path, err := rule.Path().Ptr()
+			if err == nil {
+				rules[strings.TrimPrefix(path, "data/")] = true
+			}
+		}
+	}
+	var found []string
+	for _, entrypoint := range asked.OptionalEntrypoints {
+		if rules[entrypoint] {
+			found = append(found, entrypoint)
+		}
+	}
+	return found, nil
+}

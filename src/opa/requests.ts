@@ -1,0 +1,116 @@
+/** What the compiled OPA can be asked, and what it answers: see compiler/request.go. */
+
+interface Sources {
+  /** Text by path, read as `opa` reads a folder: paths are relative, the folder of a data file is its path in `data`. */
+  readonly files: Readonly<Record<string, string>>;
+  /** JSON of OPA's capabilities; all of this OPA's, if absent. */
+  readonly capabilities?: unknown;
+  /** JSON Schemas by the names that `schema["name"]` has in annotations. */
+  readonly schemas?: Readonly<Record<string, unknown>>;
+}
+
+export interface BuildRequest extends Sources {
+  readonly command: 'build';
+  readonly target: 'wasm' | 'rego';
+  readonly entrypoints: readonly string[];
+  /** Entry points as well, where there is such a rule. */
+  readonly optional_entrypoints?: readonly string[];
+  readonly revision?: string;
+  /** The files are a bundle: `.manifest` counts, and what is in it must lie below its roots. */
+  readonly as_bundle?: boolean;
+}
+
+/** With `strict` as `opa check --strict`. */
+export interface CheckRequest extends Sources {
+  readonly command: 'check';
+}
+
+export interface TestRequest extends Sources {
+  readonly command: 'test';
+  /** Regular expression over `data.package.test_name`. */
+  readonly run?: string;
+  readonly coverage?: boolean;
+  readonly trace?: boolean;
+}
+
+export interface EvalRequest extends Sources {
+  readonly command: 'eval';
+  readonly query: string;
+  readonly input?: unknown;
+  readonly trace?: boolean;
+}
+
+export type OpaRequest =
+  | BuildRequest
+  | CheckRequest
+  | TestRequest
+  | EvalRequest
+  | { readonly command: 'capabilities' }
+  | { readonly command: 'version' };
+
+/** What OPA finds wrong with what it was given. */
+export interface OpaProblem {
+  /** OPA's own: `rego_parse_error`, `rego_type_error`, …; `error` where it has none. */
+  readonly code: string;
+  readonly message: string;
+  readonly file?: string;
+  readonly row?: number;
+  readonly col?: number;
+}
+
+/** Lines of each file that were or were not evaluated. */
+export interface CoverageReport {
+  readonly files: Readonly<Record<string, { readonly covered?: readonly Lines[]; readonly not_covered?: readonly Lines[] }>>;
+  readonly covered_lines: number;
+  readonly not_covered_lines: number;
+  /** Per cent. */
+  readonly coverage: number;
+}
+
+interface Lines {
+  readonly start: { readonly row: number };
+  readonly end: { readonly row: number };
+}
+
+export interface TestResult {
+  readonly package: string;
+  readonly name: string;
+  readonly file: string;
+  readonly row: number;
+  readonly outcome: 'passed' | 'failed' | 'skipped' | 'error';
+  readonly message?: string;
+  /** What `print` said. */
+  readonly output?: string;
+  readonly trace?: string;
+  readonly duration_ns: number;
+}
+
+export interface TraceEvent {
+  /** `Enter`, `Eval`, `Fail`, `Exit`, `Redo`, … */
+  readonly op: string;
+  readonly depth: number;
+  readonly node: string;
+  readonly file?: string;
+  readonly row?: number;
+  readonly message?: string;
+}
+
+export interface OpaResults {
+  /** A gzipped tar in Base64, byte for byte what `opa build` writes. */
+  readonly build: { readonly bundle: string };
+  readonly check: { readonly modules: number };
+  readonly test: { readonly tests: readonly TestResult[]; readonly coverage?: CoverageReport };
+  /** `value` is absent where the query is undefined. */
+  readonly eval: {
+    readonly value?: unknown;
+    readonly trace?: readonly TraceEvent[];
+    readonly coverage?: CoverageReport;
+    readonly output?: string;
+  };
+  readonly capabilities: { readonly builtins: readonly { readonly name: string }[] } & Readonly<Record<string, unknown>>;
+  readonly version: { readonly opa: string };
+}
+
+export type OpaAnswer<C extends OpaRequest['command']> =
+  | { readonly result: OpaResults[C]; readonly errors?: undefined }
+  | { readonly errors: readonly OpaProblem[]; readonly result?: undefined };
