@@ -12,7 +12,7 @@ import { writeTree } from './json-tree.ts';
 import { checkDataRoots, findManifest, readManifest } from './manifest.ts';
 import { PolicyRefused } from './refusal.ts';
 import { type AskOpa, type CompileLimits, decodeText, withOpa } from './run-opa.ts';
-import { isExcluded, type Signature, SIGNATURES_FILE, type Signing, verifySignature } from './signature.ts';
+import { isExcluded, SIGNATURES_FILE, type Signature, type Signing, verifySignature } from './signature.ts';
 
 export interface Bundle {
   /** `.manifest`'s: which version of the policy this is. */

@@ -15,8 +15,12 @@ export async function readDocuments(members: Members, manifest: string | null, a
   const documents = new Map<string, JsonTree>();
   const yaml: string[] = [];
   for (const [path, bytes] of members) {
-    if (/(^|\/)data\.ya?ml$/.test(path)) yaml.push(path);
-    else if (isDocument(path) || path === manifest) documents.set(path, readDocument(path, () => readTree(bytes)));
+    if (/(^|\/)data\.ya?ml$/.test(path) && !isJson(bytes)) yaml.push(path);
+    else if (isDocument(path) || path === manifest)
+      documents.set(
+        path,
+        readDocument(path, () => readTree(bytes)),
+      );
   }
   if (yaml.length > 0) for (const [path, tree] of await readYaml(yaml, members, ask)) documents.set(path, tree);
   return documents;
@@ -55,6 +59,16 @@ function readDocument(path: string, read: () => JsonTree): JsonTree {
     if (!(cause instanceof JsonRefused)) throw cause;
     const code = path.endsWith('.manifest') ? 'manifest_invalid' : 'data_invalid';
     throw new PolicyRefused(code, `${path} cannot be read: ${cause.message}`);
+  }
+}
+
+/** As OPA, which takes a YAML file that is JSON for JSON. */
+function isJson(bytes: Uint8Array): boolean {
+  try {
+    JSON.parse(Buffer.from(bytes).toString());
+    return true;
+  } catch {
+    return false;
   }
 }
 

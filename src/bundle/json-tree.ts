@@ -152,7 +152,14 @@ function readWord(reader: Reader): string {
 
 /** Letters, digits, `+`, `-` and `.`; false for NaN, beyond the end. */
 function isWordUnit(unit: number): boolean {
-  return (unit >= 0x30 && unit <= 0x39) || (unit >= 0x61 && unit <= 0x7a) || unit === 0x2b || unit === 0x2d || unit === 0x2e || unit === 0x45;
+  return (
+    (unit >= 0x30 && unit <= 0x39) ||
+    (unit >= 0x61 && unit <= 0x7a) ||
+    unit === 0x2b ||
+    unit === 0x2d ||
+    unit === 0x2e ||
+    unit === 0x45
+  );
 }
 
 /** The next that is not white space. */

@@ -33,7 +33,8 @@ export function readManifest(tree: JsonTree | undefined, members: Members): Mani
   const manifest = tree === undefined ? {} : (JSON.parse(writeTree(tree)) as unknown);
   if (!isObject(manifest)) throw invalid('it is no JSON object');
   // OPA's reader does not tell capitals from small letters: it would see roots here that we do not.
-  if (hasLookAlike(manifest, KNOWN_KEYS)) throw invalid(`it has a key that differs from ${KEYS.join(', ')} in its spelling alone`);
+  if (hasLookAlike(manifest, KNOWN_KEYS))
+    throw invalid(`it has a key that differs from ${KEYS.join(', ')} in its spelling alone`);
   const roots = readRoots(manifest.roots ?? ['']);
   checkResolvers(manifest.wasm ?? [], roots, members);
   return { revision: readRevision(manifest.revision), roots, rego: readRegoVersions(manifest) };
@@ -46,7 +47,8 @@ export function checkDataRoots(data: JsonTree, roots: readonly string[]): void {
     [],
     roots.map((root) => root.split('/')),
   );
-  if (stray !== null) throw new PolicyRefused('roots_invalid', `the roots of the manifest do not permit data at /${stray.join('/')}`);
+  if (stray !== null)
+    throw new PolicyRefused('roots_invalid', `the roots of the manifest do not permit data at /${stray.join('/')}`);
 }
 
 function invalid(why: string): PolicyRefused {

@@ -1,5 +1,5 @@
 /** The compiled OPA for what a bundle needs of it: opened where it is needed, and its memory given back at the end. */
-import { openOpa, OpaFailed } from '../opa/opa.ts';
+import { OpaFailed, openOpa } from '../opa/opa.ts';
 import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
 import type { Members } from './archive.ts';
 import { type BundleRefusal, PolicyRefused } from './refusal.ts';

@@ -68,7 +68,8 @@ export function readVerificationKey({ algorithm, key }: VerificationKey): KeyObj
   if (/PRIVATE KEY-----/.test(key)) throw new Error('a private key: the sidecar gets the public one');
   const read = createPublicKey(key);
   const needed = algorithm.startsWith('ES') ? 'ec' : 'rsa';
-  if (read.asymmetricKeyType !== needed) throw new Error(`a key for ${algorithm} is ${needed}, this is ${read.asymmetricKeyType}`);
+  if (read.asymmetricKeyType !== needed)
+    throw new Error(`a key for ${algorithm} is ${needed}, this is ${read.asymmetricKeyType}`);
   const bits = read.asymmetricKeyDetails?.modulusLength;
   if (bits !== undefined && bits < MIN_RSA_BITS) throw new Error(`an RSA key has at least ${MIN_RSA_BITS} bits`);
   return read;
@@ -172,7 +173,8 @@ function readFiles(listed: unknown): Map<string, SignedFile> {
     if (typeof name !== 'string' || typeof hash !== 'string' || typeof algorithm !== 'string')
       throw invalid('a file it lists lacks name, hash or algorithm');
     if (files.has(name)) throw invalid(`it lists ${JSON.stringify(name.slice(0, 200))} twice`);
-    if (!isHashAlgorithm(algorithm)) throw invalid(`the hash algorithm ${JSON.stringify(algorithm.slice(0, 50))} is not accepted`);
+    if (!isHashAlgorithm(algorithm))
+      throw invalid(`the hash algorithm ${JSON.stringify(algorithm.slice(0, 50))} is not accepted`);
     files.set(name, { algorithm, hash: hash.toLowerCase() });
   }
   return files;
@@ -180,7 +182,7 @@ function readFiles(listed: unknown): Map<string, SignedFile> {
 
 /** Null for a pattern that is none: as in OPA it excludes nothing. */
 function compilePattern(pattern: string): RegExp | null {
-  const parts = pattern.match(/\*|\?|\[\^?(?:\\[^]|[^\]\\])+\]|\\[^]|[^[\\]/gu) ?? [];
+  const parts = pattern.match(/\*|\?|\[\^?(?:\\[\s\S]|[^\]\\])+\]|\\[\s\S]|[^[\\]/gu) ?? [];
   if (parts.join('') !== pattern) return null;
   try {
     return new RegExp(`^${parts.map(patternPart).join('')}$`, 'u');
@@ -196,7 +198,7 @@ function patternPart(part: string): string {
   const isNegated = part[1] === '^';
   const inner = part
     .slice(isNegated ? 2 : 1, -1)
-    .replace(/\\([^])|([^\\])/gu, (_, escaped: string, plain: string) =>
+    .replace(/\\([\s\S])|([^\\])/gu, (_, escaped: string, plain: string) =>
       plain === '-' ? '-' : `\\u{${(escaped ?? plain).codePointAt(0)?.toString(16)}}`,
     );
   return isNegated ? `(?!/)[^${inner}]` : `(?!/)[${inner}]`;
