@@ -11,6 +11,7 @@ import { createExchange } from '../delegation/client.ts';
 import type { Delegate } from '../delegation/delegation.ts';
 import type { Mint } from '../delegation/mint.ts';
 import { createHttpClient, type HttpClient } from '../http-client.ts';
+import { readBundle } from '../policy/bundle.ts';
 import { PolicyRefused } from '../policy/engine.ts';
 import { loadPolicy, type Policy } from '../policy/policy.ts';
 import { indexResources } from '../resource.ts';
@@ -74,7 +75,7 @@ export async function buildLive(
   const ports: Ports = {
     resources,
     verify: verifier.verify,
-    policy,
+    policy: () => policy,
     delegate: {
       exchange: exchange && counted('exchange', exchange, metrics, config),
       mint: mint && counted('mint', mint.delegate, metrics, config),
@@ -100,7 +101,9 @@ export async function buildLive(
     mint,
     identify,
     stream: client.stream,
-    close: client.close,
+    close: async () => {
+      await Promise.all([client.close(), policy.close()]);
+    },
   };
 }
 
@@ -117,11 +120,12 @@ async function openHttpClient({ httpClient }: Config): Promise<HttpClient> {
 
 async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
   const archive = await readFile(policy.bundleFile).catch((cause: unknown) => {
-    throw new PolicyRefused(`the bundle cannot be read: ${describeCause(cause)}`);
+    throw new PolicyRefused('download_failed', `the bundle cannot be read: ${describeCause(cause)}`);
   });
-  return loadPolicy({
-    archive,
-    maxBundleBytes: policy.maxBundleBytes,
+  const bundle = await readBundle(archive, { maxBytes: policy.maxBundleBytes });
+  return loadPolicy(bundle, {
+    workers: policy.workers,
+    timeoutMs: policy.timeoutMs,
     maxMemoryBytes: policy.maxMemoryBytes,
     maxTtlSeconds: delegation.maxTtlSeconds,
     now: Date.now,
