@@ -11,6 +11,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
+import { readBundle as readSidecarBundle } from '../src/policy/bundle.ts';
 import { PolicyRefused } from '../src/policy/engine.ts';
 import { loadPolicy } from '../src/policy/policy.ts';
 import { OPA_VERSION, searchOpa } from './opa.ts';
@@ -103,9 +104,10 @@ export function readBundle(bytes: Uint8Array): Map<string, Buffer> {
 
 /** A bundle can build well and need a built-in that the sidecar does not have. */
 async function load(archive: Uint8Array): Promise<void> {
-  const limits = { maxBundleBytes: 1 << 24, maxMemoryBytes: 1 << 25, maxTtlSeconds: 5 };
+  const options = { workers: 1, timeoutMs: 5000, maxMemoryBytes: 1 << 25, maxTtlSeconds: 5, now: Date.now };
   try {
-    await loadPolicy({ archive, ...limits, now: Date.now });
+    const policy = await loadPolicy(await readSidecarBundle(archive, { maxBytes: 1 << 24 }), options);
+    await policy.close();
   } catch (error) {
     if (error instanceof PolicyRefused) throw new Refusal(`the sidecar would not load this bundle: ${error.message}`);
     throw error;

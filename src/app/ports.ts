@@ -33,6 +33,8 @@ export interface Live {
   readonly config: Config;
   readonly ports: Ports;
   readonly policy: Policy;
+  /** Passed on from one configuration to the next: a Check under way asks the policy of now. */
+  readonly inForce: InForce;
   readonly issuers: ReadonlyMap<string, Issuer>;
   readonly verifier: Verifier;
   readonly mint: Mint | null;
@@ -40,6 +42,11 @@ export interface Live {
   readonly identify: Identify;
   readonly stream: HttpClient['stream'];
   readonly close: HttpClient['close'];
+}
+
+/** The policy that is asked. */
+export interface InForce {
+  policy: Policy | null;
 }
 
 /** What the backends said of themselves, and what of it was approved. */
@@ -58,7 +65,7 @@ export async function buildLive(
   known: Known = UNKNOWN,
 ): Promise<Live> {
   const now = Date.now;
-  const [client, policy, mint] = await Promise.all([openHttpClient(config), openPolicy(config), openMint(config)]);
+  const [client, mint] = await Promise.all([openHttpClient(config), openMint(config)]);
   const issuers = openIssuers(config, client, observers, previous);
   const rules = new Map(config.issuers.map((issuer) => [issuer.issuer, issuerRules(issuer, issuers)]));
   const { metrics } = observers;
@@ -72,10 +79,11 @@ export async function buildLive(
   });
   const exchange = await openExchange(config, client, issuers);
   const resources = indexResources(protectedResources(config));
+  const inForce = previous?.inForce ?? { policy: null };
   const ports: Ports = {
     resources,
     verify: verifier.verify,
-    policy: () => policy,
+    policy: () => inForce.policy,
     delegate: {
       exchange: exchange && counted('exchange', exchange, metrics, config),
       mint: mint && counted('mint', mint.delegate, metrics, config),
@@ -92,18 +100,21 @@ export async function buildLive(
     sealer: await openSealer(config),
   };
   const identify = await openIdentity(config, client.fetch, issuers);
+  // The last thing that can fail.
+  const policy = await openPolicy(config);
+  inForce.policy?.close().catch(() => {});
+  inForce.policy = policy;
   return {
     config,
     ports,
     policy,
+    inForce,
     issuers,
     verifier,
     mint,
     identify,
     stream: client.stream,
-    close: async () => {
-      await Promise.all([client.close(), policy.close()]);
-    },
+    close: client.close,
   };
 }
 

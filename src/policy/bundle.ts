@@ -35,7 +35,8 @@ export async function readBundle(archive: Uint8Array, limits: BundleLimits): Pro
   const members = await unpack(archive, limits);
   if (members.has('patch.json')) throw new PolicyRefused('delta_refused', 'delta bundles are not accepted');
   const wasm = members.get('policy.wasm');
-  if (wasm === undefined) throw new PolicyRefused('entrypoint_missing', 'the bundle holds no policy.wasm: build it with `opa build -t wasm`');
+  if (wasm === undefined)
+    throw new PolicyRefused('entrypoint_missing', 'the bundle holds no policy.wasm: build it with `opa build -t wasm`');
   const stray = [...members.keys()].find((path) => /^(.+\/)?data\.ya?ml$|\/data\.json$/.test(path));
   if (stray !== undefined)
     throw new PolicyRefused('member_invalid', `${stray} would not be read: build with \`opa build\`, which makes one data.json`);

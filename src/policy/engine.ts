@@ -157,9 +157,11 @@ function prepare(module: WasmModule, memory: WasmMemory, options: EngineOptions)
   } catch (thrown) {
     throw new PolicyRefused('wasm_invalid', `policy.wasm cannot be loaded: ${describe(thrown)}`);
   }
-  if (lacking.length > 0) throw new PolicyRefused('builtin_missing', `the policy needs built-ins that are not supplied: ${lacking.join(', ')}`);
+  if (lacking.length > 0)
+    throw new PolicyRefused('builtin_missing', `the policy needs built-ins that are not supplied: ${lacking.join(', ')}`);
   const missing = Object.values(ENTRYPOINTS).filter((name) => !Object.hasOwn(policy.entrypoints, name));
-  if (missing.length > 0) throw new PolicyRefused('entrypoint_missing', `the policy lacks the entry points ${missing.join(', ')}`);
+  if (missing.length > 0)
+    throw new PolicyRefused('entrypoint_missing', `the policy lacks the entry points ${missing.join(', ')}`);
   return policy;
 }
 

@@ -74,4 +74,3 @@ export function endedBy(cause: unknown): Denial {
   const isFull = (cause as NodeJS.ErrnoException | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY';
   return { reason: isFull ? 'policy_memory' : 'policy_failed', cause };
 }
-

@@ -7,8 +7,20 @@ import { deny, ok, type Result } from '../result.ts';
 import type { Denial } from '../verdict.ts';
 import { PolicyRefused } from './engine.ts';
 import type { Ask, Declared, Question, Reply, ThreadMessage, ThreadStart } from './evaluator-messages.ts';
-import { type Asked, endedBy, isOverdue, LATE, openSeat, OVERTIME, type Pending, postTo, type Seat, settle, TOO_LATE } from './evaluator-seat.ts';
 import { createQueue } from './evaluator-queue.ts';
+import {
+  type Asked,
+  endedBy,
+  isOverdue,
+  LATE,
+  OVERTIME,
+  openSeat,
+  type Pending,
+  postTo,
+  type Seat,
+  settle,
+  TOO_LATE,
+} from './evaluator-seat.ts';
 import { type StartThread, startThread } from './evaluator-worker.ts';
 
 export interface EvaluatorOptions extends Omit<ThreadStart, 'begun'> {

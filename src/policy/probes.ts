@@ -2,8 +2,9 @@
  * A policy is asked before it is put in force: both rules, about a few requests of nobody in particular. One that loops, traps or
  * says what is no decision is refused then, and not with the first call. It is warm afterwards.
  */
-import { ok, type Result } from '../result.ts';
+
 import { isObject } from '../mcp/message.ts';
+import { ok, type Result } from '../result.ts';
 import { readOutbound } from './decision.ts';
 import { ENTRYPOINTS, PolicyRefused } from './engine.ts';
 import { inputText, type PolicyInput } from './input.ts';
