@@ -21,6 +21,7 @@ import { deny, ok, type Result } from '../result.ts';
 import type { Principal } from '../token/principal.ts';
 import type { Denial } from '../verdict.ts';
 import { corsHeaders, type Response, refusal } from './answer.ts';
+import { inputFor, type PolicyAsked, saidBy } from './question.ts';
 import { principalKey } from './session.ts';
 
 export interface AuthorizePorts {
@@ -69,23 +70,11 @@ export interface Facts {
   /** Revision of the policy that was asked. */
   revision: string | null;
   /** What policy was asked and what it said; null where it was not asked. */
-  asked: {
-    readonly input: PolicyInput;
-    readonly revision: string;
-    readonly inbound: Said;
-    readonly outbound: Said | null;
-  } | null;
+  asked: PolicyAsked | null;
   outbound: Outbound | null;
   delegation: Delegation | null;
   /** Milliseconds each stage took. */
   readonly stages: Partial<Record<Stage, number>>;
-}
-
-/** What one of its rules said, or what was made of its silence. */
-export interface Said {
-  readonly allow: boolean;
-  readonly reason: Reason;
-  readonly logOnly?: readonly LogOnly[];
 }
 
 /** What Envoy is told: let the request go on with these headers, or answer it with this response. */
@@ -137,7 +126,7 @@ async function walk(
   const policy = ports.policy();
   if (policy === null) return deny({ reason: 'policy_undefined' });
   facts.revision = policy.revision;
-  const input = inputFor(policy, asked, tool, ports);
+  const input = inputFor(policy, asked, tool, ports.policyHeaders);
   const caller = principalKey(principal);
   const { inbound, outbound, ...took } = await policy.ask({ input: inputText(input), caller, deadlineMs });
   facts.asked = { input, revision: policy.revision, inbound: saidBy(inbound), outbound: null };
@@ -179,7 +168,7 @@ export async function authorizeAny(
   // All at once: a policy that is replaced meanwhile still answers what it was asked before.
   const answers = await Promise.all(
     asked.map(async (one) => {
-      const input = inputFor(policy, one, toolFacts(one.resource, ports.views, one.operation.tool), ports);
+      const input = inputFor(policy, one, toolFacts(one.resource, ports.views, one.operation.tool), ports.policyHeaders);
       const inbound = await policy.askInbound({ input: inputText(input), caller: principalKey(one.principal), deadlineMs });
       return { input, inbound };
     }),
@@ -190,18 +179,6 @@ export async function authorizeAny(
   const { input, inbound } = decisive;
   facts.asked = { input, revision: policy.revision, inbound: saidBy(inbound), outbound: null };
   return inbound.ok ? ok(null) : inbound;
-}
-
-function inputFor(policy: Policy, asked: Asked, tool: ToolFacts, { policyHeaders }: AuthorizePorts): PolicyInput {
-  const { http, resource, operation, principal } = asked;
-  const declared = operation.tool === null ? null : policy.declaredArguments(resource.name, operation.tool);
-  return policyInput(http, resource, operation, principal, tool, policyHeaders, declared);
-}
-
-function saidBy(result: Result<Inbound | Outbound>): Said {
-  if (!result.ok) return { allow: false, reason: result.denial.reason };
-  const logOnly = 'logOnly' in result.value ? result.value.logOnly : [];
-  return { allow: true, reason: 'allowed', ...(logOnly.length > 0 && { logOnly }) };
 }
 
 function delegate(

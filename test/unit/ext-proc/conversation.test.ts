@@ -29,11 +29,11 @@ const instead = { kind: 'respond', response: { status: 403, headers: [], body: '
 
 /** Which kinds are answered after these; each is tried on a conversation of its own. */
 function answered(steps: Partial<Exchange>, said: readonly Shown[]): string[] {
-  return ALL.filter((next) => {
+  return ALL.filter(async (next) => {
     const { answer: converse } = beginConversation(fakeExchange(steps));
-    for (const shown of said) converse(shown);
+    for (const shown of said) await converse(shown);
     try {
-      converse(next);
+      await converse(next);
       return true;
     } catch (cause) {
       assert.ok(cause instanceof ProtocolError, String(cause));
@@ -96,18 +96,18 @@ suite('an exchange', () => {
     assert.deepEqual(later(requestBody).immediate_response?.body, bytes('no'));
   });
 
-  test('hears of trailers as of the end', () => {
+  test('hears of trailers as of the end', async () => {
     const exchange = fakeExchange({ responseBody: () => bytes('') });
     const { answer: converse } = beginConversation(exchange);
     [requestHeaders, responseHeaders, piece('p')].forEach(converse);
-    assert.deepEqual(converse(responseTrailers), { response_trailers: {} });
+    assert.deepEqual(await converse(responseTrailers), { response_trailers: {} });
     assert.deepEqual(exchange.shown.at(-1), ['responseBody', '', true]);
   });
 
   test('that holds something back when trailers come is given up', () => {
     const { answer: converse } = beginConversation(fakeExchange({ responseBody: () => bytes('rest') }));
     [requestHeaders, responseHeaders].forEach(converse);
-    assert.throws(() => converse(responseTrailers), ProtocolError);
+    assert.throws(async () => await converse(responseTrailers), ProtocolError);
   });
 
   test('that throws is given up with what it threw', () => {
@@ -126,7 +126,7 @@ suite('given up', () => {
     ['after its trailers', [requestHeaders, responseHeaders, responseTrailers], 0],
   ];
   for (const [what, said, times] of rounds) {
-    test(`${what}: told ${times} times`, () => {
+    test(`${what}: told ${times} times`, async () => {
       let told = 0;
       const { answer, end } = beginConversation({
         ...fakeExchange({ responseBody: () => bytes('') }),
@@ -134,15 +134,15 @@ suite('given up', () => {
           told++;
         },
       });
-      for (const shown of said) answer(shown);
+      for (const shown of said) await answer(shown);
       end();
       end();
       assert.equal(told, times);
     });
   }
-  test('an answer that was not wanted: nothing to tell', () => {
+  test('an answer that was not wanted: nothing to tell', async () => {
     const { answer, end } = beginConversation({ ...fakeExchange(wanting(false, false)), abandoned: () => assert.fail() });
-    answer(requestHeaders);
+    await answer(requestHeaders);
     end();
   });
 });

@@ -20,7 +20,7 @@ export function filterList(
   const { value } = document.value;
   if (!isObject(value) || !isAnswerTo(document.value, rules.requestId)) return deny(listDenial('not the answer'));
   if (Object.hasOwn(value, 'error')) return ok({ text, shown: 0, hidden: 0 });
-  const filtered = filterResult(document.value, rules);
+  const filtered = await filterResult(document.value, rules);
   if (!filtered.ok) return filtered;
   const { edits, shown, hidden } = filtered.value;
   return ok({ text: splice(text, edits), shown, hidden });
