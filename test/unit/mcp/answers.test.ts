@@ -113,7 +113,7 @@ suite('a list as JSON', () => {
       });
   });
   test('policy that fails', async () => {
-    const failed = await run(LIST, { list: { keep: () => deny({ reason: 'policy_failed' }) } });
+    const failed = await run(LIST, { list: { keep: async () => deny({ reason: 'policy_failed' }) } });
     assert.deepEqual(failed, { out: '{"id":1,"error":"policy_failed"}', outcomes: [['policy_failed', undefined, 0, 0]] });
   });
 });
@@ -188,8 +188,7 @@ suite('lists that come again', () => {
     assert.deepEqual(await run(text, { contentType, list }), { out: text, outcomes: [] });
   });
   test('nothing need come', async () => assert.deepEqual(await run('', { contentType, list }), { out: '', outcomes: [] }));
-  test('what cannot be read is thrown', () =>
-    assert.throws(async () => await run(event('{'), { contentType, list }), AnswerUnreadable));
+  test('what cannot be read is thrown', () => assert.rejects(run(event('{'), { contentType, list }), AnswerUnreadable));
 });
 
 suite('marks and task ids', () => {
@@ -228,13 +227,10 @@ suite('marks and task ids', () => {
     ['too large', `${request}${' '.repeat(2000)}`, 'body_too_large'],
   ];
   for (const [what, body, fault] of unreadable) {
-    test(`${what}: thrown, as JSON and as an event`, () => {
+    test(`${what}: thrown, as JSON and as an event`, async () => {
       for (const given of [{ marks }, { sealTask }, { marks, contentType: SSE }]) {
         const text = 'contentType' in given ? `data: ${body}\n\n` : body;
-        assert.throws(
-          async () => await run(text, given),
-          (error) => error instanceof AnswerUnreadable && error.fault === fault,
-        );
+        await assert.rejects(run(text, given), (error) => error instanceof AnswerUnreadable && error.fault === fault);
       }
     });
   }

@@ -11,10 +11,10 @@ export interface AnswerFilter extends FilterRules {
 }
 
 /** @param text one JSON-RPC message. */
-export function filterList(
+export async function filterList(
   text: string,
   rules: AnswerFilter,
-): Result<{ readonly text: string; readonly shown: number; readonly hidden: number }> {
+): Promise<Result<{ readonly text: string; readonly shown: number; readonly hidden: number }>> {
   const document = readJsonText(text, ANSWER_LIMITS);
   if (!document.ok) return deny(listDenial(document.denial.reason));
   const { value } = document.value;

@@ -9,7 +9,7 @@ import { type AnswerFilter, filterList } from './filter-list.ts';
 const TOOLS = LISTS.get('tools/list') as ListRow;
 
 function rules(changes: Partial<AnswerFilter> = {}): AnswerFilter {
-  const keep: AnswerFilter['keep'] = (items) => ok(items.map(({ name }) => name.startsWith('get')));
+  const keep: AnswerFilter['keep'] = async (items) => ok(items.map(({ name }) => name.startsWith('get')));
   return { row: TOOLS, requestId: '1', era: 'legacy', keep, ...changes };
 }
 
@@ -67,7 +67,7 @@ suite('what stays', () => {
   test('all names are judged at once', async () => {
     const asked: (readonly string[])[] = [];
     await filter(answer(`{"tools":${tools('a', 'b')}}`), {
-      keep: (items, row) => {
+      keep: async (items, row) => {
         asked.push([row.asks, ...items.map(({ name }) => name)]);
         return ok(items.map(() => true));
       },
@@ -156,11 +156,11 @@ suite('what is refused', () => {
   test('a look-alike of the list', async () =>
     await refuse(answer('{"tools":[],"Tools":[{"name":"secret"}]}'), 'json_duplicate_key'));
   test('what policy refuses, with its reason', async () => {
-    const filtered = await filterList(answer('{"tools":[]}'), rules({ keep: () => deny({ reason: 'policy_failed' }) }));
+    const filtered = await filterList(answer('{"tools":[]}'), rules({ keep: async () => deny({ reason: 'policy_failed' }) }));
     assert.deepEqual(filtered, { ok: false, denial: { reason: 'policy_failed' } });
   });
-  test('a judge that answers for too few is a bug', () => {
-    assert.throws(async () => await filterList(answer(`{"tools":${tools('a')}}`), rules({ keep: () => ok([]) })));
+  test('a judge that answers for too few is a bug', async () => {
+    await assert.rejects(filterList(answer(`{"tools":${tools('a')}}`), rules({ keep: async () => ok([]) })));
   });
 });
 

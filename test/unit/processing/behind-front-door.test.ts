@@ -52,7 +52,7 @@ function begin(entrance: Resource, changes: Partial<ProcessingPlan> = {}): World
       maxListItems: 10,
       now: () => NOW_MS,
       newId: () => 'later',
-      policy: null,
+      policy: () => null,
       policyHeaders: [],
       showsStepUp: false,
       views: () => null,

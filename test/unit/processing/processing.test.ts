@@ -7,7 +7,6 @@ import { openTask } from '../../../src/check/task.ts';
 import type { Exchange, ResponseStep } from '../../../src/ext-proc/exchange.ts';
 import type { ListOutcome } from '../../../src/mcp/list-answer.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
-import type { Policy } from '../../../src/policy/policy.ts';
 import { createProcessing, type ProcessingPorts } from '../../../src/processing/processing.ts';
 import { deny, ok } from '../../../src/result.ts';
 import { createSealer } from '../../../src/seal.ts';
@@ -57,7 +56,7 @@ function open({ plan = {}, method = 'tools/list', ports = {} }: Spec = {}) {
     showsStepUp: false,
     maxAnswerBytes: 1000,
     maxListItems: 10,
-    policy: { ...fakePolicy(), askEach: (_input, _members, each) => ok([...each].map(() => ok(null))) },
+    policy: () => fakePolicy(),
     ...ports,
   };
   const exchange = createProcessing(() => ({ ...all, ...reloaded }), {
@@ -188,7 +187,7 @@ suite('a list', () => {
   });
   suite('under a status that is an error', () => {
     const SSE = { 'content-type': 'text/event-stream' };
-    const none = { policy: { ...fakePolicy(), askEach: (_i, _m, each) => ok([...each].map(() => NO)) } as Policy };
+    const none = { policy: () => fakePolicy(NO) };
     const HIDDEN = LIST.replace('{"name":"a"}', '');
     const statuses = [301, 400, 401, 404, 500];
     test('is filtered all the same, as JSON and as events', async () => {
@@ -220,7 +219,10 @@ suite('a list', () => {
           const given = await answer(exchange, body, { ...lines, 'www-authenticate': 'Bearer' }, status);
           assert.deepEqual([given.body, given.step.set, given.step.remove, refused], [body, [], [], []], body);
         }
-      assert.equal((begin({ plan }(await ).exchange.responseHeaders(404, headers(JSON_HEADERS), true)) as ResponseStep).wantsBody, false);
+      assert.equal(
+        ((await begin({ plan }).exchange.responseHeaders(404, headers(JSON_HEADERS), true)) as ResponseStep).wantsBody,
+        false,
+      );
     });
     const bad: [Record<string, string | string[]>, string][] = [
       [JSON_HEADERS, LIST.replace('"id":1', '"id":2')],
@@ -287,7 +289,7 @@ suite('a list', () => {
   test('that comes after a reload is judged by what is in force then', async () => {
     const { exchange, reloaded } = begin({ plan });
     await exchange.responseHeaders(200, headers(JSON_HEADERS), false);
-    reloaded.policy = null;
+    reloaded.policy = () => null;
     const { error } = JSON.parse((await exchange.responseBody(Buffer.from(LIST), true)).toString());
     assert.equal(error.data.reason, 'policy_undefined');
   });
@@ -320,7 +322,7 @@ suite('a list', () => {
     });
   });
   test('when policy is broken: its reason', async () => {
-    const { exchange, refused } = begin({ plan, ports: { policy: null } });
+    const { exchange, refused } = begin({ plan, ports: { policy: () => null } });
     assert.equal(JSON.parse((await answer(exchange, LIST)).body).error.data.reason, 'policy_undefined');
     assert.equal(refused[0]?.reason, 'policy_undefined');
   });
@@ -328,16 +330,17 @@ suite('a list', () => {
     const replay = () => begin({ plan, method: 'GET' }).exchange;
     const event = `event: message\ndata: ${LIST}\n\n`;
     assert.equal((await answer(replay(), event, { 'content-type': 'text/event-stream' })).body, event);
-    assert.throws(async () => await answer(replay(), event, { 'content-type': 'text/plain' }));
-    assert.throws(async () => await answer(replay(), event, { 'content-type': 'text/event-stream', 'content-encoding': 'br' }));
+    await assert.rejects(answer(replay(), event, { 'content-type': 'text/plain' }));
+    await assert.rejects(answer(replay(), event, { 'content-type': 'text/event-stream', 'content-encoding': 'br' }));
   });
 });
 
-test('ids of tasks are bound to who began them, and the same in every answer', () => {
+test('ids of tasks are bound to who began them, and the same in every answer', async () => {
   const body = '{"jsonrpc":"2.0","id":1,"result":{"task":{"taskId":"own"}}}';
-  const told = [1, 2].map(
-    async () => JSON.parse((await answer(begin({ method: 'tools/call', plan: { sealsTasks: true } }).exchange, body)).body).result.task.taskId,
-  );
-  assert.equal(told[0], told[1]);
-  assert.deepEqual(openTask(sealer, told[0]), { principal: principalKey(alice), backend: 'ledger', id: 'own' });
+  const tell = async () =>
+    JSON.parse((await answer(begin({ method: 'tools/call', plan: { sealsTasks: true } }).exchange, body)).body).result.task
+      .taskId;
+  const told = await tell();
+  assert.equal(told, await tell());
+  assert.deepEqual(openTask(sealer, told), { principal: principalKey(alice), backend: 'ledger', id: 'own' });
 });
