@@ -75,7 +75,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   });
   let live = await activate(config, observers, null, backends.known);
   const retirement = createRetirement();
-  opened.push(() => Promise.all([live.close(), retirement.end()]));
+  opened.push(() => Promise.all([live.close(), live.policy.close(), retirement.end()]));
   let reloading = Promise.resolve();
   let draining = false;
 

@@ -204,6 +204,8 @@ export const configSchema = z.strictObject({
       bundleFile: z.string().describe('An OPA bundle, built with `opa build -t wasm`.'),
       maxBundleBytes: positive(16 * MIB, 'Largest bundle, packed and unpacked.'),
       maxMemoryBytes: positive(32 * MIB, 'Memory of one evaluation.', 4096 * MIB),
+      timeoutMs: milliseconds(100, 'For one evaluation. Beyond it its thread is ended, and the call refused.'),
+      workers: z.int().min(1).max(64).default(2).describe('Threads that evaluate. From two on no caller can occupy all of them.'),
       headers: z.array(policyHeader).default([]).describe('Request headers that policy may see.'),
     })
     .describe('Who may do what.'),

@@ -35,6 +35,8 @@ export interface Live {
   readonly config: Config;
   readonly ports: Ports;
   readonly policy: Policy;
+  /** Passed on from one configuration to the next: a Check under way asks the policy of now. */
+  readonly inForce: InForce;
   readonly issuers: ReadonlyMap<string, Issuer>;
   readonly verifier: Verifier;
   readonly mint: Mint | null;
@@ -42,6 +44,11 @@ export interface Live {
   readonly identify: Identify;
   readonly stream: HttpClient['stream'];
   readonly close: HttpClient['close'];
+}
+
+/** The policy that is asked. */
+export interface InForce {
+  policy: Policy | null;
 }
 
 /** What the backends said of themselves, and what of it was approved. */
@@ -60,7 +67,7 @@ export async function buildLive(
   known: Known = UNKNOWN,
 ): Promise<Live> {
   const now = Date.now;
-  const [client, policy, mint] = await Promise.all([openHttpClient(config), openPolicy(config), openMint(config)]);
+  const [client, mint] = await Promise.all([openHttpClient(config), openMint(config)]);
   const issuers = openIssuers(config, client, observers, previous);
   const rules = new Map(config.issuers.map((issuer) => [issuer.issuer, issuerRules(issuer, issuers)]));
   const { metrics } = observers;
@@ -74,10 +81,11 @@ export async function buildLive(
   });
   const exchange = await openExchange(config, client, issuers);
   const resources = indexResources(protectedResources(config));
+  const inForce = previous?.inForce ?? { policy: null };
   const ports: Ports = {
     resources,
     verify: verifier.verify,
-    policy,
+    policy: () => inForce.policy,
     delegate: {
       exchange: exchange && counted('exchange', exchange, metrics, config),
       mint: mint && counted('mint', mint.delegate, metrics, config),
@@ -94,10 +102,15 @@ export async function buildLive(
     sealer: await openSealer(config),
   };
   const identify = await openIdentity(config, client.fetch, issuers);
+  // The last thing that can fail.
+  const policy = await openPolicy(config);
+  inForce.policy?.close().catch(() => {});
+  inForce.policy = policy;
   return {
     config,
     ports,
     policy,
+    inForce,
     issuers,
     verifier,
     mint,
@@ -124,6 +137,8 @@ async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
   });
   const bundle = await readBundle(archive, { maxBytes: policy.maxBundleBytes, signing: null, compile: OPA_DEFAULTS });
   return loadPolicy(bundle, {
+    workers: policy.workers,
+    timeoutMs: policy.timeoutMs,
     maxMemoryBytes: policy.maxMemoryBytes,
     maxTtlSeconds: delegation.maxTtlSeconds,
     now: Date.now,
