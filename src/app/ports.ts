@@ -4,8 +4,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { readBundle } from '../bundle/bundle.ts';
-import { PolicyRefused } from '../bundle/refusal.ts';
 import type { Ports } from '../check.ts';
 import { clientAuthentication, readCredentials } from '../client-authentication.ts';
 import type { Config } from '../config.ts';
@@ -13,8 +11,7 @@ import { createExchange } from '../delegation/client.ts';
 import type { Delegate } from '../delegation/delegation.ts';
 import type { Mint } from '../delegation/mint.ts';
 import { createHttpClient, type HttpClient } from '../http-client.ts';
-import { OPA_DEFAULTS } from '../opa/opa.ts';
-import { loadPolicy, type Policy } from '../policy/policy.ts';
+import type { Policy } from '../policy/policy.ts';
 import { indexResources } from '../resource.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -34,9 +31,6 @@ import { openSealer, protectedResources } from './resource-settings.ts';
 export interface Live {
   readonly config: Config;
   readonly ports: Ports;
-  readonly policy: Policy;
-  /** Passed on from one configuration to the next: a Check under way asks the policy of now. */
-  readonly inForce: InForce;
   readonly issuers: ReadonlyMap<string, Issuer>;
   readonly verifier: Verifier;
   readonly mint: Mint | null;
@@ -46,25 +40,27 @@ export interface Live {
   readonly close: HttpClient['close'];
 }
 
-/** The policy that is asked. */
-export interface InForce {
-  policy: Policy | null;
-}
-
 /** What the backends said of themselves, and what of it was approved. */
 export type Known = Pick<Ports, 'views' | 'approvals'>;
+
+/** What a configuration does not hold, and what outlives it. */
+export interface Surroundings {
+  /** The policy in force. */
+  readonly policy: () => Policy | null;
+  readonly known?: Known;
+}
 
 export interface Observers {
   readonly metrics: Metrics;
   readonly log: Log;
 }
 
-/** Rejects where a file cannot be read, a key not be used or the bundle not be activated; nothing is changed then. */
+/** Rejects where a file cannot be read or a key not be used; nothing is changed then. */
 export async function buildLive(
   config: Config,
   observers: Observers,
   previous: Live | null,
-  known: Known = UNKNOWN,
+  { policy, known = UNKNOWN }: Surroundings,
 ): Promise<Live> {
   const now = Date.now;
   const [client, mint] = await Promise.all([openHttpClient(config), openMint(config)]);
@@ -81,11 +77,10 @@ export async function buildLive(
   });
   const exchange = await openExchange(config, client, issuers);
   const resources = indexResources(protectedResources(config));
-  const inForce = previous?.inForce ?? { policy: null };
   const ports: Ports = {
     resources,
     verify: verifier.verify,
-    policy: () => inForce.policy,
+    policy,
     delegate: {
       exchange: exchange && counted('exchange', exchange, metrics, config),
       mint: mint && counted('mint', mint.delegate, metrics, config),
@@ -102,15 +97,9 @@ export async function buildLive(
     sealer: await openSealer(config),
   };
   const identify = await openIdentity(config, client.fetch, issuers);
-  // The last thing that can fail.
-  const policy = await openPolicy(config);
-  inForce.policy?.close().catch(() => {});
-  inForce.policy = policy;
   return {
     config,
     ports,
-    policy,
-    inForce,
     issuers,
     verifier,
     mint,
@@ -128,20 +117,6 @@ async function openHttpClient({ httpClient }: Config): Promise<HttpClient> {
     timeoutMs,
     maxResponseBytes,
     ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
-  });
-}
-
-async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
-  const archive = await readFile(policy.bundleFile).catch((cause: unknown) => {
-    throw new PolicyRefused('download_failed', `the bundle cannot be read: ${describeCause(cause)}`);
-  });
-  const bundle = await readBundle(archive, { maxBytes: policy.maxBundleBytes, signing: null, compile: OPA_DEFAULTS });
-  return loadPolicy(bundle, {
-    workers: policy.workers,
-    timeoutMs: policy.timeoutMs,
-    maxMemoryBytes: policy.maxMemoryBytes,
-    maxTtlSeconds: delegation.maxTtlSeconds,
-    now: Date.now,
   });
 }
 
