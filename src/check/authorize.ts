@@ -13,7 +13,7 @@ import { delegationHeaders } from '../delegation/headers.ts';
 import type { HttpFacts } from '../http.ts';
 import type { Operation } from '../mcp/operation.ts';
 import type { Outbound } from '../policy/decision.ts';
-import { inputText, policyInput } from '../policy/input.ts';
+import { inputText, type PolicyInput, policyInput } from '../policy/input.ts';
 import type { Policy } from '../policy/policy.ts';
 import { type Outcome, type Reason, reasonRow } from '../reasons.ts';
 import type { Resource, ToolFacts } from '../resource.ts';
@@ -53,6 +53,23 @@ export interface Asked {
 
 export type Stage = 'read' | 'verify' | 'inbound' | 'outbound' | 'delegate';
 
+/** What a rule of policy said. */
+export interface Said {
+  readonly allow: boolean;
+  readonly reason: Reason;
+  /** What rules that only watch would have refused. */
+  readonly logOnly?: readonly { readonly rule: string; readonly reason: Reason; readonly message?: string }[];
+}
+
+/** What policy was asked and what it said. */
+export interface PolicyAsked {
+  readonly input: PolicyInput;
+  readonly revision: string;
+  readonly inbound: Said;
+  /** Null where it was not asked. */
+  outbound: Said | null;
+}
+
 /** What was learnt on the way; null for what was not reached. */
 export interface Facts {
   readonly decisionId: string;
@@ -67,6 +84,7 @@ export interface Facts {
   principal: Principal | null;
   /** Revision of the policy that was asked. */
   revision: string | null;
+  asked: PolicyAsked | null;
   outbound: Outbound | null;
   delegation: Delegation | null;
   /** Milliseconds each stage took. */
@@ -124,15 +142,19 @@ async function walk(
   const { policy } = ports;
   if (policy === null) return deny({ reason: 'policy_undefined' });
   facts.revision = policy.revision;
-  const questions = policy.ask(inputText(policyInput(http, resource, operation, principal, tool, ports.policyHeaders)));
+  const input = policyInput(http, resource, operation, principal, tool, ports.policyHeaders);
+  const questions = policy.ask(inputText(input));
   const inbound = questions.inbound(); // is it allowed
   lap('inbound');
+  const said: PolicyAsked = { input, revision: policy.revision, inbound: saidBy(inbound), outbound: null };
+  facts.asked = said;
   if (!inbound.ok) return inbound;
   const changed =
     operation.tool === null ? null : judgePin(resource, operation.tool, ports.views(resource.name), ports.approvals());
   if (changed !== null) return deny({ reason: changed }); // is it still the tool that was approved
   const outbound = questions.outbound(); // with which authority
   lap('outbound');
+  said.outbound = saidBy(outbound);
   if (!outbound.ok) return outbound;
   facts.outbound = outbound.value;
 
@@ -158,13 +180,20 @@ export function authorizeAny(asked: readonly Asked[], ports: AuthorizePorts, fac
   let first: Result<null> = deny({ reason: 'policy_undefined' });
   for (const [index, { http, resource, operation, principal }] of asked.entries()) {
     const tool = toolFacts(resource, ports.views, operation.tool);
-    const input = inputText(policyInput(http, resource, operation, principal, tool, ports.policyHeaders));
-    const answer = policy.ask(input).inbound();
-    if (answer.ok || index === 0) first = answer;
+    const input = policyInput(http, resource, operation, principal, tool, ports.policyHeaders);
+    const answer = policy.ask(inputText(input)).inbound();
+    if (answer.ok || index === 0) {
+      first = answer;
+      facts.asked = { input, revision: policy.revision, inbound: saidBy(answer), outbound: null };
+    }
     if (answer.ok) break;
   }
   lap('inbound');
   return first;
+}
+
+function saidBy(answer: Result<unknown>): Said {
+  return answer.ok ? { allow: true, reason: 'allowed' } : { allow: false, reason: answer.denial.reason };
 }
 
 function delegate(
@@ -205,6 +234,7 @@ export function newFacts(http: HttpFacts, decisionId: string): Facts {
     tool: null,
     principal: null,
     revision: null,
+    asked: null,
     outbound: null,
     delegation: null,
     stages: {},
