@@ -117,7 +117,7 @@ async function openHttpClient({ httpClient }: Config): Promise<HttpClient> {
 }
 
 async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
-  const archive = await readFile(policy.bundleFile).catch((cause: unknown) => {
+  const archive = await readFile(policy.bundleFile as string).catch((cause: unknown) => {
     throw new PolicyRefused(`the bundle cannot be read: ${describeCause(cause)}`);
   });
   return loadPolicy({

@@ -163,7 +163,10 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
     for (const { ended, unsigned, at } of chains.values()) {
       report.unsigned += unsigned;
       if (!ended)
-        note(at, `is the last of its chain, which has not ended${unsigned === 0 ? '' : `: ${unsigned} lines are not signed yet`}`);
+        note(
+          at,
+          `is the last of its chain, which has not ended${unsigned === 0 ? '' : `: ${unsigned} lines are not signed yet`}`,
+        );
     }
     return report;
   }

@@ -1,5 +1,5 @@
 /** Where the chain in a file ends: what the next process goes on from. */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { isObject } from '../mcp/message.ts';
 import { type ChainEnd, hashOf } from './chain.ts';
 
@@ -8,14 +8,15 @@ const NEWLINE = 0x0a;
 
 /** Null where there is no such file, or nothing in it. */
 export async function readChainEnd(file: string): Promise<ChainEnd | null> {
-  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
+  const found = await stat(file).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return null;
     throw cause;
   });
-  if (handle === null) return null;
+  // Opening a pipe would be taken for reading it.
+  if (found === null || !found.isFile() || found.size === 0) return null;
+  const handle = await open(file, 'r');
   try {
-    const { size, isFile } = await handle.stat().then((found) => ({ size: found.size, isFile: found.isFile() }));
-    return isFile && size > 0 ? endOf(await readTail(handle, size)) : null;
+    return endOf(await readTail(handle, found.size));
   } finally {
     await handle.close();
   }

@@ -117,7 +117,10 @@ export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions
     const pieces = text.split('\n');
     const rest = pieces.pop() as string;
     let end = offset;
-    const all = pieces.map((line) => ({ line, end: (end += sizeOf(line)) }));
+    const all = pieces.map((line) => {
+      end += sizeOf(line);
+      return { line, end };
+    });
     const lines = all.filter(({ line }) => isWhole(line));
     const damaged = all.length - lines.length + (rest === '' ? 0 : 1);
     if (damaged > 0) onDamaged?.(damaged);

@@ -2,7 +2,7 @@
  * One line: an event with the names of OPA's decision log where OPA has the field, and ours beside them. `result` is what the
  * inbound rule said; `decision` and `reason` are the verdict, which may be another for reasons that are not the policy's.
  */
-import type { Said, Stage, Verdict } from '../check/authorize.ts';
+import type { PolicyAsked, Said, Stage, Verdict } from '../check/authorize.ts';
 import { cut, type DecisionRecord } from '../check/record.ts';
 import { keptText, quote, rfc3339 } from '../json-text.ts';
 import { describeCause } from '../telemetry/redact.ts';
@@ -28,13 +28,7 @@ export function decisionLine(
     if (value !== undefined && name !== 'revision') line += `,"${name}":${valueText(value)}`;
   }
   if (revision !== undefined) line += `,"path":"mcp/inbound/decision","bundles":{"policy":{"revision":${quote(revision)}}}`;
-  if (asked !== null) {
-    const { text, erased } = redact(asked.input);
-    if (text !== null) line += `,"input":${text}`;
-    if (erased.length > 0) line += `,"erased":${valueText(erased)}`;
-  }
-  line += `,"result":${asked === null ? `{"allow":${outcome === 'allow'},"reason":"${record.reason}"}` : saidText(asked.inbound)}`;
-  if (asked !== null && asked.outbound !== null) line += `,"outbound":${saidText(asked.outbound)}`;
+  line += asked === null ? `,"result":{"allow":${outcome === 'allow'},"reason":"${record.reason}"}` : askedText(asked, redact);
   line += `,"requested_by":${quote(http.sourceIp)}`;
   line += `,"http":{"method":${quote(cut(http.method))},"path":${quote(cut(http.path))},"host":${quote(cut(http.host))}}`;
   if (late) line += ',"late":true';
@@ -47,6 +41,14 @@ export function decisionLine(
 /** For what no line can be made of: the answer has left, and the other lines must not go with it. */
 export function brokenLine([, { decision_id, decision, reason }]: Entry, { labels }: LineOptions, cause: unknown): string {
   return JSON.stringify({ type: 'decision', labels, decision_id, decision, reason, error: describeCause(cause) });
+}
+
+function askedText({ input, inbound, outbound }: PolicyAsked, redact: Redact): string {
+  const { text, erased } = redact(input);
+  let members = text === null ? '' : `,"input":${text}`;
+  if (erased.length > 0) members += `,"erased":${valueText(erased)}`;
+  members += `,"result":${saidText(inbound)}`;
+  return outbound === null ? members : `${members},"outbound":${saidText(outbound)}`;
 }
 
 function saidText({ allow, reason, logOnly = [] }: Said): string {

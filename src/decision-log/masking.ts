@@ -76,7 +76,6 @@ async function evaluate(policy: MaskPolicy, rule: string, asked: Parameters<Mask
   try {
     const answer = await policy.evaluate(rule, asked);
     if (answer.ok) return { value: answer.value, cause: undefined };
-    if (answer.denial.reason === 'policy_undefined') return NOTHING;
     return { value: undefined, cause: answer.denial.cause ?? answer.denial.reason };
   } catch (cause) {
     return { value: undefined, cause: cause ?? 'nothing was said' };

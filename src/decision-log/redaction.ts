@@ -49,7 +49,8 @@ export function createRedact({ input: isShown, arguments: argumentsShown, contex
     const shown = { ...input, request: { ...request, context: about.kept as Readonly<Record<string, string>> } };
     const args = mcp.arguments === null ? KEPT_NULL : split(mcp.arguments, '/input/mcp/arguments', shows);
     const erased = [...args.erased, ...about.erased];
-    const text = args.kept === undefined ? withoutArguments(shown) : inputText({ ...shown, mcp: { ...mcp, arguments: args.kept } });
+    const text =
+      args.kept === undefined ? withoutArguments(shown) : inputText({ ...shown, mcp: { ...mcp, arguments: args.kept } });
     if (text.length > MAX_CHARACTERS) return { text: null, erased: ['/input'] };
     return { text: text.includes('eyJ') ? text.replace(TOKEN, '[redacted]') : text, erased };
   };

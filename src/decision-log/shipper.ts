@@ -131,5 +131,5 @@ export function createShipper(options: ShipperOptions): LogSink {
     lose('stopped', await buffer.close());
   }
 
-  return { name, hasRoom, isBroken: () => false, take, close };
+  return { name, hasRoom, buffered: buffer.bytes, isBroken: () => false, take, close };
 }

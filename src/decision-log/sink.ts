@@ -9,6 +9,8 @@ export interface LogSink {
   readonly name: SinkName;
   /** Whether it takes lines of this length beside those it has. */
   readonly hasRoom: (characters: number) => boolean;
+  /** What waits, in bytes. */
+  readonly buffered: () => number;
   /** It takes nothing any more. */
   readonly isBroken: () => boolean;
   /** Resolves to whether it has recorded all of them; with `must` it does not look at its bound. Never rejects. */

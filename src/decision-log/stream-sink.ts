@@ -34,6 +34,7 @@ export function createStreamSink({ sink, maxBufferedBytes, onLost, onBroken, end
   return {
     name: 'file',
     hasRoom: (characters) => !broken && sink.writableLength + characters <= maxBufferedBytes,
+    buffered: () => sink.writableLength,
     isBroken: () => broken,
     take,
     close: async () => {
