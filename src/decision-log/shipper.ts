@@ -92,7 +92,7 @@ export function createShipper(options: ShipperOptions): LogSink {
       for (;;) {
         const lines = await buffer.peek(chunker.fits());
         if (lines.length === 0) return true;
-        await ship(await chunker.chunkOf(lines));
+        await ship(await chunker.chunkOf(lines), lines);
       }
     } catch (cause) {
       onUpload?.('failed', cause);
@@ -100,7 +100,7 @@ export function createShipper(options: ShipperOptions): LogSink {
     }
   }
 
-  async function ship({ body, count }: Chunk): Promise<void> {
+  async function ship({ body, count }: Chunk, lines: readonly string[]): Promise<void> {
     const response = await service.send(resource, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
@@ -110,7 +110,7 @@ export function createShipper(options: ShipperOptions): LogSink {
     const receipt = options.judge(response, count);
     if (receipt.taken === false) throw new Error(receipt.cause);
     if (receipt.taken === 'too_large' && count > 1) {
-      chunker.shrink();
+      chunker.shrink(lines.slice(0, count));
       return;
     }
     const refused = receipt.taken === true ? receipt.refused : count;
