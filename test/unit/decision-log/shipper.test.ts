@@ -88,7 +88,9 @@ suite('a sink that sends', () => {
 
   test('learns how much fits into a request', async (t) => {
     const { service, sink } = await open(t, { maxChunkBytes: 2000, maxBufferBytes: 10_000_000 });
-    const long = Array.from({ length: 3000 }, (_, index) => JSON.stringify({ decision_id: `d${index}`, text: randomBytes(100).toString('base64') }));
+    const long = Array.from({ length: 3000 }, (_, index) =>
+      JSON.stringify({ decision_id: `d${index}`, text: randomBytes(100).toString('base64') }),
+    );
     await sink.take(long, false);
     await service.until(() => ids(service).length === 3000);
     assert.deepEqual(ids(service), idsOf(0, 3000));
