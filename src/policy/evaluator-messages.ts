@@ -1,6 +1,7 @@
 /** What a thread that evaluates is given and what it says; plain data that can be copied from thread to thread. */
-import type { Reason } from '../reasons.ts';
+
 import type { BundleRefusal } from '../bundle/refusal.ts';
+import type { Reason } from '../reasons.ts';
 import type { WasmModule } from './engine.ts';
 
 /** What it begins with. */
