@@ -1,5 +1,6 @@
 /**
- * The HTTP client for everything we fetch ourselves: keys, metadata, token exchange, introspection, and the backends.
+ * The HTTP client for everything we fetch ourselves: keys, metadata, token exchange, introspection, the backends, and the
+ * services that hand out policy and take logs.
  * Pooled, with a deadline, a cap on what is read and no redirects: an address comes from the configuration or from an
  * issuer's own metadata, never from a token or a request.
  */
@@ -93,6 +94,79 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   return { fetch, stream, close };
 }
 
+/** Who we trust, and as whom we connect: PEM, all of it. */
+export interface ConnectionOptions {
+  readonly connectTimeoutMs: number;
+  readonly ca?: string | undefined;
+  readonly clientCertificate?: { readonly cert: string; readonly key: string } | undefined;
+}
+
+export interface BytesInit {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string | undefined;
+  /** For all of it, to the last byte of the answer. */
+  readonly timeoutMs: number;
+  /** Of the answer's body. */
+  readonly maxBytes: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BytesAnswer {
+  readonly status: number;
+  /** Names in lower case; of a name that is there several times, the values joined by commas. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** Whole answers as bytes, whatever they are. As they came: nothing is unpacked, no redirect is followed. */
+export interface BytesClient {
+  readonly send: (url: string, init: BytesInit) => Promise<BytesAnswer>;
+  /** @param cut ends what is under way too. */
+  readonly close: (cut: boolean) => Promise<void>;
+}
+
+/** There was more of it than may be read. */
+export class AnswerTooLarge extends Error {
+  override name = 'AnswerTooLarge';
+}
+
+export function createBytesClient({ connectTimeoutMs, ca, clientCertificate }: ConnectionOptions): BytesClient {
+  const agent = new Agent({
+    connect: { timeout: connectTimeoutMs, ...(ca === undefined ? {} : { ca }), ...clientCertificate },
+  });
+
+  async function send(url: string, { method, headers, body, timeoutMs, maxBytes, signal }: BytesInit): Promise<BytesAnswer> {
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const answer = await request(url, {
+      dispatcher: agent,
+      method: method as 'GET',
+      headers: { ...headers },
+      ...(body === undefined ? {} : { body }),
+      // The deadline is for all of it; a server that is asked to wait may be silent all the while.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
+    });
+    const lines = Object.entries(answer.headers).map(([name, value]) => [name, [value ?? []].flat().join(', ')]);
+    return { status: answer.statusCode, headers: Object.fromEntries(lines), body: await readAll(answer.body, maxBytes) };
+  }
+
+  return { send, close: (cut) => (cut ? agent.destroy() : agent.close()) };
+}
+
+/** Leaving the loop early ends the connection. */
+async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.byteLength;
+    if (length > maxBytes) throw new AnswerTooLarge(`the answer is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
 const NULL_BODY_STATUS = new Set([204, 205, 304]);
 
 /** https, or plain http to this very host: everything else would let the network choose our keys. */
@@ -101,6 +175,13 @@ export function isSafeUrl(value: string): boolean {
   const url = new URL(value);
   if (url.username !== '' || url.password !== '' || url.hash !== '') return false;
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+}
+
+/** http or https, to anybody: for whoever said aloud that the network between may read along. */
+export function isWebUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, username, password, hash } = new URL(value);
+  return /^https?:$/.test(protocol) && username === '' && password === '' && hash === '';
 }
 
 function isLoopback(hostname: string): boolean {
