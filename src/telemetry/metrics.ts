@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Stage, Verdict } from '../check/authorize.ts';
 import type { DecisionRecord } from '../check/record.ts';
 import { METHODS } from '../mcp/methods.ts';
+import { createShadowMetrics } from './shadow-metrics.ts';
 
 /** From tens of microseconds, where a warm decision lies, to Envoy's usual timeout. */
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -93,6 +94,8 @@ export function createMetrics(version: string) {
     /** Tools known by the catalog alone that have been a label's value, by backend. */
     catalogLabels: new Map<string, Set<string>>(),
     logLines: counter('decision_log_lines_total', 'Decision-log lines. outcome: written or lost.', ['outcome']),
+    ...createShadowMetrics(registers),
+    statusUploads: counter('status_uploads_total', 'Uploads of the status. outcome: ok or failed.', ['outcome']),
     buildInfo: gauge('build_info', 'Always 1: what is running.', ['version', 'node']),
   };
   metrics.buildInfo.set({ version, node: process.version }, 1);
@@ -160,7 +163,12 @@ export function recordVerdict(
 /** What a backend calls its tools may change without end; a label's values may not. */
 const MAX_CATALOG_LABELS = 1000;
 
-function toolLabel(metrics: Metrics, { resource, tool: known }: Verdict['facts'], tool: string | undefined): string {
+/** A tool's name where it is among so many that are known, else `other`. */
+export function toolLabel(
+  metrics: Pick<Metrics, 'catalogLabels'>,
+  { resource, tool: known }: Pick<Verdict['facts'], 'resource' | 'tool'>,
+  tool: string | undefined,
+): string {
   if (tool === undefined) return 'none';
   if (resource === null || !known?.known) return 'other';
   if (resource.tools.has(tool)) return tool;
