@@ -22,7 +22,6 @@ export interface Candidate {
 export interface Question<About> {
   /** With all arguments: which of them the candidate sees is for its own bundle to say. */
   readonly input: PolicyInput;
-  readonly caller: string;
   readonly live: LiveWord;
   /** About what it takes to keep. */
   readonly bytes: number;
@@ -53,6 +52,8 @@ export interface Shadow<About> {
   readonly close: () => Promise<void>;
 }
 
+/** Questions come one at a time: there is nobody to be fair to. */
+const CALLER = 'shadow';
 const GRACE_MS = 5000;
 const FIRST_REST_MS = 1000;
 const LONGEST_REST_MS = 60_000;
@@ -95,9 +96,9 @@ export function createShadow<About>(options: ShadowOptions<About>): Shadow<About
     return question;
   }
 
-  async function ask({ input, caller }: Question<About>): Promise<CandidateWord> {
+  async function ask({ input }: Question<About>): Promise<CandidateWord> {
     try {
-      const asked = { input: inputText(pare(input, candidate)), caller, deadlineMs: now() + timeoutMs };
+      const asked = { input: inputText(pare(input, candidate)), caller: CALLER, deadlineMs: now() + timeoutMs };
       return await inTime(candidate.ask(asked), timeoutMs + graceMs, () => failure('the candidate does not answer'));
     } catch (cause) {
       return failure(cause);

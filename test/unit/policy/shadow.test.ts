@@ -79,8 +79,7 @@ function start(options: Partial<ShadowOptions<string>> & Pick<ShadowOptions<stri
     onSkipped: (about) => seen.push([about, 'skipped']),
     ...options,
   });
-  const offer = (about: string, bytes = 1, args = {}) =>
-    shadow.offer({ input: inputOf(args), caller: 'alice', live, bytes, about });
+  const offer = (about: string, bytes = 1, args = {}) => shadow.offer({ input: inputOf(args), live, bytes, about });
   return { ...shadow, seen, clock, offer };
 }
 

@@ -1,0 +1,205 @@
+/**
+ * The candidate policy beside the live one, tied to what surrounds it: requests come in once they are answered, flips go to
+ * metrics and decision log, and a promotion makes the candidate's bundle the one in force. Requests of the sidecar's own are
+ * compared as any other; the items of lists are not, nor is a message for several backends before each is asked on its own.
+ */
+import type { Facts } from '../check/authorize.ts';
+import type { DecisionRecord } from '../check/record.ts';
+import { createSampler, type ShadowEvent, type ShadowResult } from '../decision-log/shadow-line.ts';
+import type { Outbound } from '../policy/decision.ts';
+import { type Comparison, DIRECTIONS, type Said } from '../policy/flips.ts';
+import type { PolicyInput } from '../policy/input.ts';
+import { type Candidate, createShadow, type Shadow } from '../policy/shadow.ts';
+import type { Log } from '../telemetry/log.ts';
+import { type Metrics, toolLabel } from '../telemetry/metrics.ts';
+
+/** A bundle that is loaded, in force or not. */
+export interface Loaded {
+  readonly revision: string;
+  readonly digest: string;
+}
+
+export interface ShadowRules {
+  readonly timeoutMs: number;
+  readonly maxQueued: number;
+  readonly maxQueuedBytes: number;
+  readonly sampleRatio: number;
+  readonly maxLinesPerSecond: number;
+}
+
+export interface ShadowServiceOptions {
+  readonly rules: ShadowRules;
+  /** What is in force; null while nothing is. */
+  readonly live: () => Loaded | null;
+  /** What is beside it; null while there is nothing. */
+  readonly candidate: () => (Loaded & Candidate) | null;
+  /** Puts the bundle that the candidate was loaded from in force; rejects where it must not be. */
+  readonly activate: () => Promise<Loaded>;
+  readonly writeLine: (event: ShadowEvent) => void;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+/** As much of a verdict's facts as is compared. */
+export type WatchedFacts = Pick<Facts, 'http' | 'operation' | 'outbound' | 'resource' | 'tool'> & {
+  readonly asked: {
+    readonly input: PolicyInput;
+    readonly revision: string;
+    readonly inbound: Said;
+    readonly outbound: Said | null;
+  } | null;
+};
+
+export interface ShadowState {
+  readonly revision: string;
+  /** It is the policy in force: nothing is left to compare. */
+  readonly promoted: boolean;
+}
+
+export interface ShadowService {
+  /** One request that was answered; costs no more than a look and a push to a list. */
+  readonly observe: (facts: WatchedFacts, record: DecisionRecord) => void;
+  /** Rejects where there is no candidate, or its bundle cannot be put in force. */
+  readonly promote: () => Promise<{ readonly revision: string }>;
+  /** Null while there is no candidate. */
+  readonly state: () => ShadowState | null;
+  /** Resolves once nothing waits for the candidate. */
+  readonly settle: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+interface About {
+  readonly timeMs: number;
+  readonly record: DecisionRecord;
+  readonly tool: string;
+  readonly backend: string;
+  readonly liveRevision: string;
+}
+
+/** What a request takes beside its body. */
+const BYTES_EACH = 2048;
+
+export function createShadowService(options: ShadowServiceOptions): ShadowService {
+  const { rules, live, metrics, log, now } = options;
+  const keep = createSampler({ ratio: rules.sampleRatio, maxPerSecond: rules.maxLinesPerSecond, now, random: options.random });
+  const counted = new Set<string>();
+  let current: { readonly candidate: Loaded & Candidate; readonly shadow: Shadow<About> } | null = null;
+  let promoted = false;
+  resetCounts();
+
+  /** The candidate as it is now; one that took another's place begins with counts of its own. */
+  function look(): typeof current {
+    const candidate = options.candidate();
+    if (candidate !== (current?.candidate ?? null)) {
+      void current?.shadow.close();
+      current = candidate && { candidate, shadow: open(candidate) };
+      promoted = false;
+      resetCounts();
+      metrics.shadowInfo.reset();
+      if (candidate !== null) metrics.shadowInfo.set({ revision: candidate.revision }, 1);
+    }
+    const isInForce = candidate !== null && candidate.digest === live()?.digest;
+    if (isInForce && !promoted) log('info', 'the candidate policy is in force', { revision: candidate.revision });
+    promoted = isInForce;
+    return current;
+  }
+
+  function open(candidate: Loaded & Candidate): Shadow<About> {
+    return createShadow<About>({
+      ...rules,
+      candidate,
+      now,
+      onCompared: (about, comparison) => record(about, comparison, candidate.revision),
+      onSkipped: () => metrics.shadowEvaluations.inc({ outcome: 'skipped' }),
+    });
+  }
+
+  function observe(facts: WatchedFacts, decision: DecisionRecord): void {
+    const { asked, operation, resource, http, outbound } = facts;
+    const watched = asked === null ? null : look();
+    if (asked === null || watched === null) return;
+    if (promoted) {
+      metrics.shadowEvaluations.inc({ outcome: 'same' });
+      return;
+    }
+    const { input, inbound } = asked;
+    watched.shadow.offer({
+      // The live policy may have seen fewer arguments than the candidate asks for.
+      input: operation === null ? input : { ...input, mcp: { ...input.mcp, arguments: operation.arguments } },
+      live: { inbound, outbound: asked.outbound, token: outbound },
+      bytes: http.body.byteLength + BYTES_EACH,
+      about: {
+        timeMs: http.timeMs,
+        record: decision,
+        tool: toolLabel(metrics, facts, decision.tool),
+        backend: resource?.name ?? 'none',
+        liveRevision: asked.revision,
+      },
+    });
+  }
+
+  function record(about: About, comparison: Comparison, revision: string): void {
+    const { tool, backend } = about;
+    const { outcome } = comparison;
+    prepare(tool, backend);
+    const isFlip = outcome !== 'same' && outcome !== 'error';
+    metrics.shadowEvaluations.inc({ outcome: isFlip ? 'flip' : outcome });
+    if (isFlip) metrics.shadowFlips.inc({ tool, backend, direction: outcome });
+    if (outcome !== 'same' && keep()) options.writeLine(eventOf(about, comparison, revision));
+  }
+
+  /** A counter that is born at 1 is invisible to increase(). */
+  function prepare(tool: string, backend: string): void {
+    const key = `${backend} ${tool}`;
+    if (counted.has(key)) return;
+    counted.add(key);
+    for (const direction of DIRECTIONS) metrics.shadowFlips.inc({ tool, backend, direction }, 0);
+  }
+
+  function resetCounts(): void {
+    counted.clear();
+    metrics.shadowFlips.reset();
+    metrics.shadowEvaluations.reset();
+    for (const outcome of ['same', 'flip', 'error', 'skipped']) metrics.shadowEvaluations.inc({ outcome }, 0);
+  }
+
+  async function promote(): Promise<{ revision: string }> {
+    const watched = look();
+    if (watched === null) throw new Error('there is no candidate to promote');
+    const { revision } = promoted ? watched.candidate : await options.activate();
+    look();
+    return { revision };
+  }
+
+  return {
+    observe,
+    promote,
+    state: () => {
+      const watched = look();
+      return watched && { revision: watched.candidate.revision, promoted };
+    },
+    settle: async () => current?.shadow.settle(),
+    close: async () => current?.shadow.close(),
+  };
+}
+
+function eventOf({ timeMs, record, liveRevision }: About, comparison: Comparison, revision: string): ShadowEvent {
+  const { outcome, changed, live, candidate, liveToken, candidateToken } = comparison;
+  return {
+    timeMs,
+    record,
+    direction: outcome,
+    changed,
+    revisions: { policy: liveRevision, shadow: revision },
+    results: { policy: resultOf(live, liveToken, changed), shadow: resultOf(candidate, candidateToken, changed) },
+  };
+}
+
+function resultOf({ allow, reason }: Said, token: Outbound | null, changed: readonly string[]): ShadowResult {
+  if (token === null || changed.length === 0) return { allow, reason };
+  const { audience, scopes, ttlSeconds, resource } = token;
+  return { allow, reason, token: { audience, scope: scopes.join(' '), ttl_seconds: ttlSeconds, resource } };
+}
