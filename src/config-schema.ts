@@ -6,19 +6,10 @@ import { z } from 'zod';
 import { catalog } from './config-schema/catalog.ts';
 import { authorizationServerFacade } from './config-schema/facade.ts';
 import { frontDoor, processing } from './config-schema/front-door.ts';
-import {
-  listen,
-  MAX_MS,
-  MIB,
-  milliseconds,
-  name,
-  policyHeader,
-  positive,
-  secret,
-  tokenHeader,
-  url,
-} from './config-schema/parts.ts';
+import { listen, MAX_MS, MIB, milliseconds, name, positive, secret, tokenHeader, url } from './config-schema/parts.ts';
+import { policy } from './config-schema/policy.ts';
 import { entrance } from './config-schema/resource.ts';
+import { services } from './config-schema/services.ts';
 
 const server = z.strictObject({
   listen: listen.default('127.0.0.1:9191').describe('Where Envoy asks: `host:port`, or `unix:///path` for a Unix socket.'),
@@ -199,14 +190,8 @@ export const configSchema = z.strictObject({
   catalog: catalog.prefault({}).describe('What the sidecar asks the backends itself: docs/catalog.md.'),
   processing,
   frontDoor,
-  policy: z
-    .strictObject({
-      bundleFile: z.string().describe('An OPA bundle, built with `opa build -t wasm`.'),
-      maxBundleBytes: positive(16 * MIB, 'Largest bundle, packed and unpacked.'),
-      maxMemoryBytes: positive(32 * MIB, 'Memory of one evaluation.', 4096 * MIB),
-      headers: z.array(policyHeader).default([]).describe('Request headers that policy may see.'),
-    })
-    .describe('Who may do what.'),
+  services,
+  policy,
   delegation: delegation.describe('The token that a backend gets.'),
   decisionLog: z
     .strictObject({

@@ -5,6 +5,8 @@
 import { type Document, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { facadeProblems } from './config-schema/facade.ts';
+import { policyProblems } from './config-schema/policy.ts';
+import { serviceProblems } from './config-schema/services.ts';
 import { type Config, configSchema } from './config-schema.ts';
 import { publicName } from './resource.ts';
 
@@ -90,7 +92,19 @@ function crossProblems(sections: Partial<Config>): string[] {
     issuers.some(({ issuer }) => issuer === mint) &&
       'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass as callers',
     ...frontDoorProblems(sections),
+    ...policyProblems(sections.policy),
+    ...repeated('services', sections.services ?? [], 'name'),
+    ...(sections.services === undefined ? [] : serviceProblems(sections.services, serviceUsers(sections))),
   ].filter((problem) => problem !== false);
+}
+
+/** Who names a service, and where in the configuration. */
+function serviceUsers({ policy }: Partial<Config>): { readonly at: string; readonly service: string }[] {
+  const named = [
+    { at: 'policy.bundle.service', service: policy?.bundle?.service },
+    { at: 'policy.shadow.bundle.service', service: policy?.shadow?.bundle?.service },
+  ];
+  return named.filter((one): one is { at: string; service: string } => one.service !== undefined);
 }
 
 function resourceProblems(
