@@ -10,6 +10,7 @@ import { listen, MAX_MS, MIB, milliseconds, name, positive, secret, tokenHeader,
 import { policy } from './config-schema/policy.ts';
 import { entrance } from './config-schema/resource.ts';
 import { services } from './config-schema/services.ts';
+import { status } from './config-schema/status.ts';
 
 const server = z.strictObject({
   listen: listen.default('127.0.0.1:9191').describe('Where Envoy asks: `host:port`, or `unix:///path` for a Unix socket.'),
@@ -200,6 +201,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('One JSON line for every Check.'),
+  status,
 });
 
 export type Config = z.output<typeof configSchema>;
