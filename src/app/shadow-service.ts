@@ -130,6 +130,7 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
       // The live policy may have seen fewer arguments than the candidate asks for.
       input: operation === null ? input : { ...input, mcp: { ...input.mcp, arguments: operation.arguments } },
       live: { inbound, outbound: asked.outbound, token: outbound },
+      askedAt: now(),
       bytes: http.body.byteLength + BYTES_EACH,
       about: {
         timeMs: http.timeMs,

@@ -8,13 +8,17 @@ import { deny } from '../result.ts';
 import { type CandidateWord, type Comparison, compareWords, type LiveWord } from './flips.ts';
 import { inputText, type PolicyInput } from './input.ts';
 
+export interface CandidateAsked {
+  readonly input: string;
+  readonly caller: string;
+  readonly deadlineMs: number;
+  /** The time that the candidate sees. */
+  readonly nowMs: number;
+}
+
 /** As much of a Policy as is asked here. */
 export interface Candidate {
-  readonly ask: (asked: {
-    readonly input: string;
-    readonly caller: string;
-    readonly deadlineMs: number;
-  }) => Promise<CandidateWord>;
+  readonly ask: (asked: CandidateAsked) => Promise<CandidateWord>;
   /** Names of the arguments that it asks to see; null: all. */
   readonly declaredArguments: (backend: string, tool: string) => ReadonlySet<string> | null;
 }
@@ -23,6 +27,8 @@ export interface Question<About> {
   /** With all arguments: which of them the candidate sees is for its own bundle to say. */
   readonly input: PolicyInput;
   readonly live: LiveWord;
+  /** When the live policy was asked, epoch milliseconds. */
+  readonly askedAt: number;
   /** About what it takes to keep. */
   readonly bytes: number;
   /** Handed back with the comparison. */
@@ -35,7 +41,7 @@ export interface ShadowOptions<About> {
   readonly maxQueuedBytes: number;
   /** For one question; the candidate is killed after that. */
   readonly timeoutMs: number;
-  /** Beyond `timeoutMs`, for a candidate that does not even report that it was killed. */
+  /** Beyond `timeoutMs`, for its threads to begin again. One that has not answered after twice that never will. */
   readonly graceMs?: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -58,7 +64,13 @@ const GRACE_MS = 5000;
 const FIRST_REST_MS = 1000;
 const LONGEST_REST_MS = 60_000;
 /** It was killed, or could not be asked at all. */
-const EXHAUSTING: ReadonlySet<string> = new Set(['policy_timeout', 'policy_memory', 'internal_error']);
+const EXHAUSTING: ReadonlySet<string> = new Set([
+  'policy_timeout',
+  'policy_memory',
+  'deadline_exceeded',
+  'overloaded',
+  'internal_error',
+]);
 
 export function createShadow<About>(options: ShadowOptions<About>): Shadow<About> {
   const { candidate, maxQueued, maxQueuedBytes, timeoutMs, graceMs = GRACE_MS, now, onCompared, onSkipped } = options;
@@ -96,10 +108,16 @@ export function createShadow<About>(options: ShadowOptions<About>): Shadow<About
     return question;
   }
 
-  async function ask({ input }: Question<About>): Promise<CandidateWord> {
+  async function ask({ input, askedAt }: Question<About>): Promise<CandidateWord> {
     try {
-      const asked = { input: inputText(pare(input, candidate)), caller: CALLER, deadlineMs: now() + timeoutMs };
-      return await inTime(candidate.ask(asked), timeoutMs + graceMs, () => failure('the candidate does not answer'));
+      const asked = {
+        input: inputText(pare(input, candidate)),
+        caller: CALLER,
+        // Its threads are as slow to begin again as any; only the evaluation itself is held to timeoutMs.
+        deadlineMs: now() + timeoutMs + graceMs,
+        nowMs: askedAt,
+      };
+      return await inTime(candidate.ask(asked), timeoutMs + 2 * graceMs, () => failure('the candidate does not answer'));
     } catch (cause) {
       return failure(cause);
     }

@@ -79,7 +79,8 @@ function start(options: Partial<ShadowOptions<string>> & Pick<ShadowOptions<stri
     onSkipped: (about) => seen.push([about, 'skipped']),
     ...options,
   });
-  const offer = (about: string, bytes = 1, args = {}) => shadow.offer({ input: inputOf(args), live, bytes, about });
+  const offer = (about: string, bytes = 1, args = {}) =>
+    shadow.offer({ input: inputOf(args), live, askedAt: NOW_MS - 5, bytes, about });
   return { ...shadow, seen, clock, offer };
 }
 
@@ -115,6 +116,21 @@ describe('a candidate beside the live policy', () => {
       ['a', 'same'],
       ['b', 'allow_to_deny'],
     ]);
+  });
+
+  test('sees the time at which the live policy was asked', async () => {
+    const asked: object[] = [];
+    const candidate: Candidate = {
+      declaredArguments: () => null,
+      ask: async ({ nowMs, deadlineMs }) => {
+        asked.push({ nowMs, deadlineMs });
+        return YES;
+      },
+    };
+    const { offer, settle } = start({ candidate, timeoutMs: 50, graceMs: 100 });
+    offer('a');
+    await settle();
+    assert.deepEqual(asked, [{ nowMs: NOW_MS - 5, deadlineMs: NOW_MS + 150 }]);
   });
 
   test('sees the arguments that its own bundle declares', async () => {
