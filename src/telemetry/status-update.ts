@@ -45,9 +45,8 @@ export function statusUpdate({ labels, bundles, decisionLogError }: StatusFacts)
 function bundleStatus({ name, revision, sizeBytes, error, ...times }: BundleFacts): Json {
   return {
     name,
-    ...(revision === null ? {} : { active_revision: revision }),
+    ...(revision === null ? {} : { active_revision: revision, type: 'snapshot' }),
     last_successful_activation: timeText(times.activatedAt),
-    type: 'snapshot',
     ...(sizeBytes === null ? {} : { size: sizeBytes }),
     last_successful_download: timeText(times.downloadedAt),
     last_successful_request: timeText(times.answeredAt),

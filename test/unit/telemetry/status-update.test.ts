@@ -73,7 +73,6 @@ describe('the status', () => {
     assert.deepEqual(bundles.policy, {
       name: 'policy',
       last_successful_activation: '0001-01-01T00:00:00Z',
-      type: 'snapshot',
       last_successful_download: '0001-01-01T00:00:00Z',
       last_successful_request: '0001-01-01T00:00:00Z',
       last_request: '0001-01-01T00:00:00Z',
