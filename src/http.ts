@@ -58,3 +58,5 @@ export function noFacts(): HttpFacts {
     traceId: null,
   };
 }
+
+export type HeaderLine = readonly [name: string, value: string];

@@ -1,12 +1,11 @@
 /** `npm run lab`: the reference deployment, staying up. What a visitor needs to know is in .lab/endpoints.json. */
 import { rm, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startDeployment } from './deployment.ts';
+import { labDir as dir, endpointsFile } from './lab-endpoints.ts';
 import { bold, wrong } from './paint.ts';
 
-const dir = fileURLToPath(new URL('../../.lab', import.meta.url));
-const endpointsFile = `${dir}/endpoints.json`;
 const say = (line = ''): void => void process.stdout.write(`${line}\n`);
 
 const { values } = parseArgs({
@@ -14,6 +13,7 @@ const { values } = parseArgs({
     port: { type: 'string' },
     transport: { type: 'string', default: 'tcp' },
     delegation: { type: 'string', default: 'exchange' },
+    bundle: { type: 'string' },
   },
 });
 
@@ -29,6 +29,9 @@ try {
     transport,
     delegation,
     ...(values.port === undefined ? {} : { port: Number(values.port) }),
+    adjustSidecar: ({ policy }) => {
+      if (values.bundle !== undefined) policy.bundleFile = resolve(values.bundle);
+    },
   });
   const { authorizationServer } = deployment;
   const endpoints = {
@@ -62,10 +65,11 @@ try {
   say(`  gateway         ${deployment.ledgerUrl}`);
   say(`                  ${deployment.directoryUrl}`);
   say(`  issuer          ${authorizationServer.issuer}`);
-  say(`  all of it       .lab/endpoints.json (clients, users, secrets, files)`);
-  say(`  decision log    .lab/decisions.ndjson`);
-  say(`  backends saw    .lab/backends.ndjson`);
+  say(`  all of it       ${endpointsFile} (clients, users, secrets, files)`);
+  say(`  decision log    ${deployment.sidecar.decisionLogFile}`);
+  say(`  backends saw    ${deployment.backendLogFile}`);
   say('  try it          npm run smoke');
+  say('                  npm run call -- --as alice listAccounts');
   await new Promise((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);

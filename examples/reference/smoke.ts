@@ -1,20 +1,14 @@
 /** `npm run smoke`: four checks of a lab that is up. Exits 1 when one fails. */
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { Agent, fetch } from 'undici';
+import { readEndpoints } from './lab-endpoints.ts';
 import { wrong, yes } from './paint.ts';
 
-const endpointsFile = fileURLToPath(new URL('../../.lab/endpoints.json', import.meta.url));
-const endpoints = await readFile(endpointsFile, 'utf8').then(
-  (text) => JSON.parse(text) as Endpoints,
-  () => null,
-);
+const endpoints = await readEndpoints();
 if (endpoints === null) {
   process.stderr.write('No lab is up: start one with `npm run lab` in another terminal.\n');
   process.exit(1);
 }
-
-type Endpoints = { issuer: string; caFile: string; resources: Record<string, string> };
 
 const { issuer, resources } = endpoints;
 const dispatcher = new Agent({ connect: { ca: await readFile(endpoints.caFile, 'utf8') } });

@@ -14,12 +14,12 @@ import { ok, type Result } from '../result.ts';
 import type { Issuer } from '../token/issuer.ts';
 import type { Principal } from '../token/principal.ts';
 import { verifyToken } from '../token/verify.ts';
+import { exchangeRules } from './exchange-rules.ts';
 
 export type Identify = (resource: Resource) => Promise<Result<OwnToken>>;
 
 /** An authorization server may let its machines have a token for a day. */
 const MAX_LIFETIME_SECONDS = 86_400;
-const ALGORITHMS = ['ES256', 'EdDSA', 'RS256', 'PS256', 'ES384', 'RS384', 'PS384', 'ES512', 'RS512', 'PS512'];
 
 /** Rejects where the credentials cannot be read. */
 export async function openIdentity(config: Config, fetch: Fetch, issuers: ReadonlyMap<string, Issuer>): Promise<Identify> {
@@ -36,24 +36,14 @@ export async function openIdentity(config: Config, fetch: Fetch, issuers: Readon
 async function openOwnTokens({ delegation }: Config, fetch: Fetch, issuers: ReadonlyMap<string, Issuer>) {
   const { exchange } = delegation;
   if (exchange === undefined) return null;
-  const { metadata, keySet } = issuers.get(exchange.issuer) as Issuer;
-  const rules = {
-    issuer: exchange.issuer,
-    keySet,
-    tokenTypes: new Set(exchange.tokenTypes),
-    algorithms: ALGORITHMS,
-    audiences: new Set<string>(),
-    clients: null,
-    claims: {},
-    maxLifetimeSeconds: MAX_LIFETIME_SECONDS,
-    clockToleranceSeconds: exchange.clockToleranceSeconds,
-  };
+  const issuer = issuers.get(exchange.issuer) as Issuer;
+  const rules = exchangeRules(exchange, issuer, MAX_LIFETIME_SECONDS);
   return createOwnTokens({
-    metadata,
+    metadata: issuer.metadata,
     clientId: exchange.clientId,
     clientAuthentication: clientAuthentication(await readCredentials(exchange.clientAuthentication)),
     fetch,
-    verify: (token) => verifyToken(token, new Map([[exchange.issuer, rules]]), Date.now()),
+    verify: (token) => verifyToken(token, rules, Date.now()),
     now: Date.now,
   });
 }

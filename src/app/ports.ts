@@ -23,6 +23,7 @@ import type { HeldKeys } from '../token/jwks.ts';
 import { createVerifier, type Verifier } from '../token/verifier.ts';
 import { type IssuerRules, verifyToken } from '../token/verify.ts';
 import { counted } from './counted.ts';
+import { exchangeRules } from './exchange-rules.ts';
 import { openFacade } from './facade-settings.ts';
 import { type Identify, openIdentity, openMint } from './own-identity.ts';
 import { openSealer, protectedResources } from './resource-settings.ts';
@@ -188,25 +189,10 @@ async function openExchange(
 ): Promise<Delegate | null> {
   const { exchange } = delegation;
   if (exchange === undefined) return null;
-  const { metadata, keySet } = issuers.get(exchange.issuer) as Issuer;
-  const rules = new Map<string, IssuerRules>([
-    [
-      exchange.issuer,
-      {
-        issuer: exchange.issuer,
-        keySet,
-        tokenTypes: new Set(exchange.tokenTypes),
-        algorithms: ['ES256', 'EdDSA', 'RS256', 'PS256', 'ES384', 'RS384', 'PS384', 'ES512', 'RS512', 'PS512'],
-        audiences: new Set(),
-        clients: null,
-        claims: {},
-        maxLifetimeSeconds: delegation.maxTtlSeconds,
-        clockToleranceSeconds: exchange.clockToleranceSeconds,
-      },
-    ],
-  ]);
+  const issuer = issuers.get(exchange.issuer) as Issuer;
+  const rules = exchangeRules(exchange, issuer, delegation.maxTtlSeconds);
   return createExchange({
-    metadata,
+    metadata: issuer.metadata,
     clientId: exchange.clientId,
     clientAuthentication: clientAuthentication(await readCredentials(exchange.clientAuthentication)),
     fetch: client.fetch,

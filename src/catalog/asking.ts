@@ -6,8 +6,8 @@ import type { JsonObject } from '../mcp/message.ts';
 import { isObject } from '../mcp/message.ts';
 import { type Bounds, type Connection, isMethodUnknown, type Reach, tryConnect } from './connection.ts';
 import { canonicalJson } from './fingerprint.ts';
-import { CatalogInvalid, type List, readNames, readTools } from './reading.ts';
-import type { BackendView } from './view.ts';
+import { CatalogInvalid, readNames, readTools } from './reading.ts';
+import type { BackendView, List } from './view.ts';
 
 export interface AskLimits {
   readonly timeoutMs: number;

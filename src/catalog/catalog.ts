@@ -5,8 +5,7 @@
 import { type AskLimits, askBackend, type Told } from './asking.ts';
 import type { Reach } from './connection.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
-import type { List } from './reading.ts';
-import type { BackendView, Views } from './view.ts';
+import { type BackendView, LISTS, type List, type Views } from './view.ts';
 import { announcedLists, watchOnce } from './watch.ts';
 
 export interface CatalogBackend {
@@ -68,8 +67,6 @@ const MAX_WATCH_RETRY_MS = 300_000;
 /** A stream that stood this long was no failure. */
 const LONG_MS = 60_000;
 const JITTER = 0.1;
-
-const LISTS: readonly List[] = ['tools', 'prompts', 'resources'];
 
 export function createCatalog(given: CatalogOptions): Catalog {
   let options = given;

@@ -2,6 +2,7 @@
  * A connection to a backend by the official client, with an end to what it may cost: bytes read, requests made, time.
  * The client gets the `fetch` of whoever owns the connection; it never authenticates by itself.
  */
+
 import {
   Client,
   ProtocolError,
@@ -12,6 +13,7 @@ import {
   StreamableHTTPClientTransport,
   UnsupportedProtocolVersionError,
 } from '@modelcontextprotocol/client';
+import { type Era, MODERN } from '../mcp/revisions.ts';
 import { VERSION } from '../version.ts';
 import { CatalogInvalid } from './reading.ts';
 
@@ -30,16 +32,12 @@ export interface Bounds {
   readonly signal: AbortSignal;
 }
 
-export type Era = 'legacy' | 'modern';
-
 export interface Connection {
   readonly era: Era;
   readonly client: Client;
   /** Ends the session where there is one, and the connection. */
   readonly close: () => Promise<void>;
 }
-
-const MODERN = '2026-07-28';
 
 /** @param listens a legacy connection also opens its GET stream. */
 export async function connect(

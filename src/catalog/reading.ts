@@ -6,8 +6,6 @@ import { isObject, type JsonObject } from '../mcp/message.ts';
 import { canonicalJson, definitionOf, fingerprintOf } from './fingerprint.ts';
 import type { CatalogTool } from './view.ts';
 
-export type List = 'tools' | 'prompts' | 'resources';
-
 /** What a backend said cannot be used; the message says why, in words of ours. */
 export class CatalogInvalid extends Error {
   override name = 'CatalogInvalid';

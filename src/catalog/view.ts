@@ -1,5 +1,10 @@
 /** What the sidecar knows of a backend that it has asked itself. */
 
+/** What a backend lists, and tells of when it changes. */
+export const LISTS = ['tools', 'prompts', 'resources'] as const;
+
+export type List = (typeof LISTS)[number];
+
 export interface CatalogTool {
   readonly name: string;
   readonly title: string | null;

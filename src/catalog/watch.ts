@@ -5,15 +5,12 @@
 import type { SubscriptionFilter } from '@modelcontextprotocol/client';
 import { isObject } from '../mcp/message.ts';
 import { type Bounds, type Connection, connect, type Reach } from './connection.ts';
-import type { List } from './reading.ts';
-import type { BackendView } from './view.ts';
+import { type BackendView, LISTS, type List } from './view.ts';
 
 /** Of one stream: what a backend that tells of changes needs in days. */
 const MAX_BYTES = 1024 * 1024;
 /** The handshake, and answers to what the backend may ask on its stream. */
 const MAX_REQUESTS = 16;
-
-const LISTS: readonly List[] = ['tools', 'prompts', 'resources'];
 
 /** The lists of which a backend says that it tells when they change. */
 export function announcedLists({ capabilities }: BackendView): List[] {

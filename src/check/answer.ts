@@ -2,15 +2,14 @@
  * What the client is answered when the request does not go on: refusals in words that MCP clients and people can use, and
  * the few public documents. Why a policy's no is HTTP 200 by default is told in docs/denials.md.
  */
-import { type HttpFacts, singleHeader } from '../http.ts';
+import { type HeaderLine, type HttpFacts, singleHeader } from '../http.ts';
 import type { Operation } from '../mcp/operation.ts';
+import { MODERN } from '../mcp/revisions.ts';
 import { type Reason, reasonRow } from '../reasons.ts';
 import { chooseName, type Resource, type Resources } from '../resource.ts';
 import { challengeHeader } from '../token/challenge.ts';
 import { resourceMetadata } from '../token/metadata.ts';
 import type { Denial } from '../verdict.ts';
-
-type HeaderLine = readonly [name: string, value: string];
 
 /** A whole HTTP response, given in place of the backend's. */
 export interface Response {
@@ -62,7 +61,7 @@ function statusOf(denial: Denial, { operation, resource }: Refused): number {
 }
 
 function isModern(denial: Denial, { http }: Refused): boolean {
-  return denial.read?.era === 'modern' || (singleHeader(http.headers, 'mcp-protocol-version') ?? '') >= '2026-07-28';
+  return denial.read?.era === 'modern' || (singleHeader(http.headers, 'mcp-protocol-version') ?? '') >= MODERN;
 }
 
 function challengeFor(denial: Denial, { http, resource }: Refused): string | null {

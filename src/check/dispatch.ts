@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isIdentityHeader } from '../delegation/headers.ts';
-import type { HttpFacts } from '../http.ts';
+import type { HeaderLine, HttpFacts } from '../http.ts';
 import { LISTS } from '../mcp/lists.ts';
 import { encodeSentinel, type Operation } from '../mcp/operation.ts';
 import type { Resource } from '../resource.ts';
@@ -13,7 +13,6 @@ import type { Principal } from '../token/principal.ts';
 import type { Answer, Facts } from './authorize.ts';
 import {
   BACKEND_HEADER,
-  type HeaderLine,
   PLAN_HEADER,
   PLAN_LIFETIME_MS,
   type PlanFacts,

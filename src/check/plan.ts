@@ -5,7 +5,7 @@
  * Only they take the delegation token out of it. Where Envoy was not told to ask them the backend gets no token: what is
  * not processed does not work, rather than pass unprocessed.
  */
-import type { HttpFacts } from '../http.ts';
+import type { HeaderLine, HttpFacts } from '../http.ts';
 import type { Operation } from '../mcp/operation.ts';
 import { MAX_SEALED, type Sealer } from '../seal.ts';
 import type { Principal } from '../token/principal.ts';
@@ -14,8 +14,6 @@ import type { Session } from './session.ts';
 export const PLAN_HEADER = 'x-mcp-plan';
 /** Names the cluster that Envoy sends the request to, where the choice is ours. */
 export const BACKEND_HEADER = 'x-mcp-backend';
-
-export type HeaderLine = readonly [name: string, value: string];
 
 /** Puts `to` where `from` stands in the body; offsets in bytes. Both as they stand in JSON, without quotes of theirs. */
 export interface Splice {

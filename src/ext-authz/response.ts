@@ -5,8 +5,6 @@
 import type { Answer, Verdict } from '../check/authorize.ts';
 import type { DecisionRecord } from '../check/record.ts';
 
-export type HeaderLine = readonly [name: string, value: string];
-
 export interface CheckResponse {
   /** google.rpc.Code: 0 lets the request go on. */
   readonly code: number;

@@ -1,7 +1,8 @@
 /** CheckResponse to bytes. Field numbers are those in proto/; fields are written last first (see protobuf.ts). */
 import type { DecisionRecord } from '../check/record.ts';
+import type { HeaderLine } from '../http.ts';
 import { ProtobufWriter } from './protobuf.ts';
-import type { CheckResponse, HeaderLine } from './response.ts';
+import type { CheckResponse } from './response.ts';
 
 const APPEND_IF_EXISTS_OR_ADD = 0;
 const OVERWRITE_IF_EXISTS_OR_ADD = 2;

@@ -3,8 +3,7 @@
  * `server.ts` translates it into Envoy's messages.
  */
 import type { Response } from '../check/answer.ts';
-import type { HeaderLine } from '../check/plan.ts';
-import type { Headers } from '../http.ts';
+import type { HeaderLine, Headers } from '../http.ts';
 
 /** Given in place of whatever would come next. */
 export interface Instead {

@@ -1,13 +1,12 @@
 /** Envoy's ext_proc messages as plain data, and answers to them. Translation only: `conversation.ts` knows what may come when. */
 import type { Response } from '../check/answer.ts';
-import type { HeaderLine } from '../check/plan.ts';
 import type { ProcessingModeInput } from '../gen/envoy/extensions/filters/http/ext_proc/v3/ProcessingMode.ts';
 import type { HeaderMutationInput } from '../gen/envoy/service/ext_proc/v3/HeaderMutation.ts';
 import type { HttpHeaders } from '../gen/envoy/service/ext_proc/v3/HttpHeaders.ts';
 import type { ProcessingRequest } from '../gen/envoy/service/ext_proc/v3/ProcessingRequest.ts';
 import type { ProcessingResponseInput } from '../gen/envoy/service/ext_proc/v3/ProcessingResponse.ts';
 import type { HttpStatusInput } from '../gen/envoy/type/v3/HttpStatus.ts';
-import type { Headers } from '../http.ts';
+import type { HeaderLine, Headers } from '../http.ts';
 import type { RequestStep, ResponseStep } from './exchange.ts';
 
 /** What Envoy shows at one time. */

@@ -7,7 +7,7 @@
  */
 import { JSON_TYPE, NO_STORE, type PublicAnswer, preflightHeaders, type Response } from '../check/answer.ts';
 import { inTime } from '../deadline.ts';
-import type { HttpFacts } from '../http.ts';
+import type { HeaderLine, HttpFacts } from '../http.ts';
 import type { JsonObject } from '../mcp/message.ts';
 import { type Reason, reasonRow } from '../reasons.ts';
 import { chooseAmong, type PublicName, type Resource } from '../resource.ts';
@@ -36,7 +36,6 @@ interface Front extends Pick<PublicName, 'url' | 'host' | 'hostname'> {
   readonly resource: Resource;
 }
 
-type HeaderLine = Response['headers'][number];
 const ANY_ORIGIN: HeaderLine = ['access-control-allow-origin', '*'];
 
 export function createFacade(options: FacadeOptions): Facade {

@@ -6,6 +6,7 @@
 import type { BackendSession } from '../check/session.ts';
 import type { Era } from '../mcp/revisions.ts';
 import { LATEST_LEGACY } from '../mcp/revisions.ts';
+import { METHOD_NOT_FOUND } from '../reasons.ts';
 import { addEnvelope, mirrorHeaders, removeEnvelope } from './bridge-words.ts';
 import { clientOf, promisable } from './client.ts';
 import { type Contact, chooseEra, drop, endSession, heldSession, sessionHeaders, shakeHands } from './conversation.ts';
@@ -24,7 +25,6 @@ export interface Leg {
   readonly end: () => Promise<void>;
 }
 
-const METHOD_NOT_FOUND = -32601;
 /** Of each message by which a request is taken back or a session ended. */
 const TIDY_MS = 5000;
 

@@ -5,14 +5,13 @@
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { METHODS } from '../mcp/methods.ts';
 import { encodeSentinel } from '../mcp/operation.ts';
-import type { Era } from '../mcp/revisions.ts';
+import { type Era, MODERN } from '../mcp/revisions.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, OURSELVES, PROTOCOL_VERSION } from './client.ts';
 import { parseExact } from './exact-json.ts';
 import { type Answer, resultText } from './messages.ts';
 
 const LOG_LEVEL = 'io.modelcontextprotocol/logLevel';
 const ENVELOPE = new Set([PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL]);
-const MODERN = '2026-07-28';
 
 /** Least severe first (RFC 5424, as MCP names them). */
 const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];

@@ -7,6 +7,7 @@
  * 2026-07-28 wants more input, nor get its log messages, nor cancel but by closing the connection. Only requests that one
  * answer ends are carried: no subscriptions, no tasks.
  */
+import { METHOD_NOT_FOUND } from '../reasons.ts';
 import { type Leg, openLeg } from './bridge-leg.ts';
 import { passesOn, type Wording, wordAnswer } from './bridge-words.ts';
 import type { Contact } from './conversation.ts';
@@ -39,7 +40,6 @@ const RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
 /** Streams in a row that brought nothing. */
 const MAX_RESUMPTIONS = 5;
-const METHOD_NOT_FOUND = -32601;
 
 export function createBridgeHandler(resolve: Resolve): Handler {
   return async (visit, ports, reply) => {

@@ -8,7 +8,7 @@
 import { type BackendSession, isSessionId } from '../check/session.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { encodeSentinel } from '../mcp/operation.ts';
-import { type Era, eraOf, isRevision, LATEST_LEGACY, type Revision } from '../mcp/revisions.ts';
+import { type Era, eraOf, isRevision, LATEST_LEGACY, MODERN, type Revision } from '../mcp/revisions.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, type ClientFacts, clientOf, PROTOCOL_VERSION, promisable } from './client.ts';
 import { AnswerInvalid } from './events.ts';
 import { ACCEPT_BOTH, JSON_TYPE, notificationText, readAnswer, requestText } from './messages.ts';
@@ -43,7 +43,6 @@ export interface Conversation {
   readonly end: () => Promise<void>;
 }
 
-const MODERN: Revision = '2026-07-28';
 const HANDSHAKE_ID = '"handshake"';
 const END_WITHIN_MS = 2000;
 

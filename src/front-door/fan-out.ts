@@ -2,14 +2,14 @@
  * What concerns every backend of a session: notifications of the client, its log level, the end of the session. Each backend
  * gets the message as the client wrote it, with its own session id, and a limited time.
  */
+
 import type { BackendSession } from '../check/session.ts';
+import { METHOD_NOT_FOUND } from '../reasons.ts';
 import { bodyText } from './client.ts';
 import { heldSession, sessionHeaders, within } from './conversation.ts';
 import { type Handler, type Reply, VisitRefused } from './handler.ts';
 import { type Answer, errorText, readAnswer, resultText } from './messages.ts';
 import { BackendRefused, type BackendRequest, type FrontDoorPorts, type Member, type Visit } from './visit.ts';
-
-const METHOD_NOT_FOUND = -32601;
 
 /** What the client sends on in its session to one backend. */
 interface Leg {

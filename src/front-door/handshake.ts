@@ -2,10 +2,12 @@
  * How a client begins: `initialize`, which begins a session at every legacy backend with the client's own capabilities and
  * binds them into one; `server/discover`, answered from what is known of the backends; `ping`.
  */
+
 import type { DiscoverResult, InitializeResult } from '@modelcontextprotocol/server';
 import { type BackendSession, principalKey } from '../check/session.ts';
 import type { JsonObject } from '../mcp/message.ts';
 import { eraOf, REVISIONS } from '../mcp/revisions.ts';
+import { METHOD_NOT_FOUND, UNSUPPORTED_VERSION } from '../reasons.ts';
 import { joinInstructions, uniteCapabilities } from './capabilities.ts';
 import { OURSELVES, paramsText, SERVER_INFO } from './client.ts';
 import { chooseEra, endSession, HandshakeRefused, shakeHands, within } from './conversation.ts';
@@ -23,7 +25,7 @@ interface Met {
 }
 
 /** UNSUPPORTED_PROTOCOL_VERSION and METHOD_NOT_FOUND: said by who has no handshake. */
-const NO_HANDSHAKE = new Set([-32022, -32601]);
+const NO_HANDSHAKE = new Set([UNSUPPORTED_VERSION, METHOD_NOT_FOUND]);
 
 export function createInitialize(memberTimeoutMs: number): Handler {
   return async (visit, ports, reply) => {

@@ -1,21 +1,19 @@
 /** That a list changed, as it is told to a client: however often it changes while the client does not read, it hears it once. */
 
-export type ListName = 'tools' | 'prompts' | 'resources';
+import { LISTS, type List } from '../catalog/view.ts';
 
-export const LISTS: readonly ListName[] = ['tools', 'prompts', 'resources'];
-
-export function noticeMethod(list: ListName): string {
+export function noticeMethod(list: List): string {
   return `notifications/${list}/list_changed`;
 }
 
 /** Null: another method. */
-export function listOfNotice(method: unknown): ListName | null {
+export function listOfNotice(method: unknown): List | null {
   return LISTS.find((list) => method === noticeMethod(list)) ?? null;
 }
 
 /** @param write resolves when there is room for more. */
-export function createListNotices(write: (list: ListName) => Promise<void>): { readonly tell: (list: ListName) => void } {
-  const due = new Set<ListName>();
+export function createListNotices(write: (list: List) => Promise<void>): { readonly tell: (list: List) => void } {
+  const due = new Set<List>();
   let isWriting = false;
   const drain = async (): Promise<void> => {
     isWriting = true;

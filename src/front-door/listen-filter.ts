@@ -1,10 +1,10 @@
 /** What a `subscriptions/listen` asks for, taken apart by backend and put together again from what they agreed to. */
 
+import { LISTS } from '../catalog/view.ts';
 import { findResourceOwner } from '../check/resource-owner.ts';
 import { isObject } from '../mcp/message.ts';
 import type { Result } from '../result.ts';
 import { VisitRefused } from './handler.ts';
-import { LISTS } from './list-notices.ts';
 import type { FrontDoorPorts, Member, Visit } from './visit.ts';
 
 export interface Filter {

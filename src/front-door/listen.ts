@@ -10,6 +10,7 @@ import { readJsonText } from '../mcp/json.ts';
 import { ANSWER_LIMITS } from '../mcp/lists.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { VERSION } from '../version.ts';
+import { SERVER_INFO } from './client.ts';
 import type { ServerEvent } from './events.ts';
 import { parseExact, plainValue, rawToken } from './exact-json.ts';
 import { type Handler, VisitRefused } from './handler.ts';
@@ -30,7 +31,6 @@ import { beginLife, pause, STREAM_TIMES, type StreamLife, type StreamTimes } fro
 import type { FrontDoorPorts, Member, Visit } from './visit.ts';
 
 const SUBSCRIPTION_ID = 'io.modelcontextprotocol/subscriptionId';
-const SERVER_INFO = 'io.modelcontextprotocol/serverInfo';
 const METHOD = 'subscriptions/listen';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const RESOURCE_UPDATED = 'notifications/resources/updated';

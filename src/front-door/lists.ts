@@ -2,8 +2,10 @@
  * Lists of several backends as one: each asked in an era that it knows, its items judged, names under its prefix, a page for a
  * page. A backend that is down or answers nonsense is left out of the list and told of; so is one that policy keeps away.
  */
+
 import { quote } from '../json-text.ts';
 import type { JsonObject } from '../mcp/message.ts';
+import { METHOD_NOT_FOUND } from '../reasons.ts';
 import type { Denial } from '../verdict.ts';
 import { readParams } from './client.ts';
 import { type Contact, type Conversation, heldSession, openConversation, openOwnSession, within } from './conversation.ts';
@@ -15,7 +17,6 @@ import { type MemberPage, mergePages } from './merged-list.ts';
 import { type Answer, readAnswer, resultText } from './messages.ts';
 import { BackendRefused, type FrontDoorPorts, type Member, type Visit } from './visit.ts';
 
-const METHOD_NOT_FOUND = -32601;
 const INVALID_PARAMS = -32602;
 
 /** What came of asking one backend; `none`: it is left out of this list. */

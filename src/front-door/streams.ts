@@ -6,7 +6,7 @@
  * That a list changed is told once: by the backend's own stream where it has one and says that it tells, because a list may
  * be one of this session alone; else by the catalog, which also speaks for backends without a stream.
  */
-import type { Views } from '../catalog/view.ts';
+import type { List, Views } from '../catalog/view.ts';
 import type { BackendSession } from '../check/session.ts';
 import { singleHeader } from '../http.ts';
 import { readJsonText } from '../mcp/json.ts';
@@ -17,7 +17,7 @@ import { splice } from '../mcp/spans.ts';
 import { replaceTaskIds } from '../mcp/task-ids.ts';
 import type { ServerEvent } from './events.ts';
 import { type Handler, VisitRefused } from './handler.ts';
-import { createListNotices, type ListName, listOfNotice, noticeMethod } from './list-notices.ts';
+import { createListNotices, listOfNotice, noticeMethod } from './list-notices.ts';
 import type { TaskIds } from './listen-filter.ts';
 import { followMember } from './member-stream.ts';
 import { EVENTS_TYPE, notificationText } from './messages.ts';
@@ -174,7 +174,7 @@ function holdsList({ result }: JsonObject): boolean {
 }
 
 /** Of a backend that the catalog knows nothing of, its own word is all there is. */
-function tellsItself(views: Views, member: string, list: ListName): boolean {
+function tellsItself(views: Views, member: string, list: List): boolean {
   const view = views(member);
   const capability = view?.capabilities[list];
   return view === null || (isObject(capability) && capability.listChanged === true);

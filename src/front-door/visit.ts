@@ -1,5 +1,5 @@
 /** One request at the front door, as its Check let it pass, and what the front door needs to serve it. */
-import type { Views } from '../catalog/view.ts';
+import type { List, Views } from '../catalog/view.ts';
 import type { Session } from '../check/session.ts';
 import type { HttpFacts } from '../http.ts';
 import type { ListItem } from '../mcp/lists.ts';
@@ -60,7 +60,7 @@ export interface FrontDoorPorts {
   /** Told of something of `member` that is left out of a list since `kept`, before it in the order, has it under that name. */
   readonly onClash?: (visit: Visit, member: Member, kept: Member, name: string) => void;
   /** Calls back whenever a backend's lists changed; returns how to stop. */
-  readonly onListChanged: (listener: (backend: string, list: 'tools' | 'prompts' | 'resources') => void) => () => void;
+  readonly onListChanged: (listener: (backend: string, list: List) => void) => () => void;
   /** Most bytes read of one answer of a backend that is not passed on as it comes. */
   readonly maxAnswerBytes: number;
   /** Most items of one backend's page; one with more is no list. */

@@ -11,7 +11,7 @@ import { type JsonLimits, readJson } from './json.ts';
 import { hasLookAlike, knownKeys } from './keys.ts';
 import { isObject, type JsonObject, type Message, parseMessage } from './message.ts';
 import { findMethod, type MethodRow, type Target } from './methods.ts';
-import { ASSUMED_LEGACY, type Era, eraOf, isRevision, LATEST_LEGACY, REVISIONS, type Revision } from './revisions.ts';
+import { ASSUMED_LEGACY, type Era, eraOf, isRevision, LATEST_LEGACY, MODERN, REVISIONS, type Revision } from './revisions.ts';
 
 export interface Operation {
   readonly era: Era;
@@ -36,7 +36,6 @@ const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
 const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
 const TASKS_KEY = 'io.modelcontextprotocol/tasks';
 const META = knownKeys([VERSION_KEY, CAPABILITIES_KEY]);
-const MODERN: Revision = '2026-07-28';
 
 /** Reads a POST, GET or DELETE on an MCP endpoint. */
 export function readOperation(http: HttpFacts, limits: JsonLimits): Result<Operation> {

@@ -7,6 +7,8 @@ export type Revision = (typeof REVISIONS)[number];
 /** legacy: an `initialize` handshake, up to 2025-11-25. modern: metadata on every request, from 2026-07-28. */
 export type Era = 'legacy' | 'modern';
 
+/** The first of the modern era. */
+export const MODERN = '2026-07-28' satisfies Revision;
 export const LATEST_LEGACY: Revision = '2025-11-25';
 /** What a server assumes of a legacy client that sends no MCP-Protocol-Version (MCP 2025-06-18, transports). */
 export const ASSUMED_LEGACY: Revision = '2025-03-26';
@@ -16,5 +18,5 @@ export function isRevision(value: unknown): value is Revision {
 }
 
 export function eraOf(revision: Revision): Era {
-  return revision >= '2026-07-28' ? 'modern' : 'legacy';
+  return revision >= MODERN ? 'modern' : 'legacy';
 }

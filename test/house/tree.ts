@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-const BINARY = /\.(gz|png|ico|wasm)$/;
+const BINARY = /\.(gz|zst|png|ico|wasm)$/;
 const SKIPPED = /^(node_modules|dist|coverage|\.git|\.cache|\.lab)(\/|$)/;
 
 /** Relative paths of all text files, sorted. */

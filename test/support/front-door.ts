@@ -1,10 +1,9 @@
 /** A front door as a listener of its own: visits are opened from what comes, without Envoy and without a Check before it. */
 
-import type { BackendView } from '../../src/catalog/view.ts';
+import type { BackendView, List } from '../../src/catalog/view.ts';
 import { refusal } from '../../src/check/answer.ts';
 import { openSession, type Session, sealSession } from '../../src/check/session.ts';
 import type { Handler } from '../../src/front-door/handler.ts';
-import type { ListName } from '../../src/front-door/list-notices.ts';
 import type { TaskIds } from '../../src/front-door/listen-filter.ts';
 import { serveFrontDoor } from '../../src/front-door/server.ts';
 import type { BackendRequest, FrontDoorPorts, Member, Visit } from '../../src/front-door/visit.ts';
@@ -87,7 +86,7 @@ export interface FrontDoor {
   readonly unreachable: { readonly member: string; readonly cause: unknown }[];
   readonly failures: unknown[];
   /** The catalog has noticed that a list changed. */
-  readonly changeList: (backend: string, list: ListName) => void;
+  readonly changeList: (backend: string, list: List) => void;
   readonly listeners: () => number;
   readonly sessionId: (backends: Session['backends']) => string;
   readonly stop: () => Promise<void>;
@@ -99,7 +98,7 @@ export async function startFrontDoor(spec: FrontDoorSpec): Promise<FrontDoor> {
   const asked: FrontDoor['asked'] = [];
   const unreachable: FrontDoor['unreachable'] = [];
   const failures: unknown[] = [];
-  const listeners = new Set<(backend: string, list: ListName) => void>();
+  const listeners = new Set<(backend: string, list: List) => void>();
   const ports: FrontDoorPorts = {
     members,
     ask: (_visit, member, request) => {
