@@ -7,8 +7,10 @@ import { readFile } from 'node:fs/promises';
 import { createBackends, readApprovals } from './app/backends.ts';
 import { serveVisitors } from './app/front-door-service.ts';
 import { openLogFile } from './app/log-file.ts';
-import { buildLive, type Known, type Live, type Observers } from './app/ports.ts';
+import { startPolicy } from './app/policy.ts';
+import { buildLive, type Live } from './app/ports.ts';
 import { processingService } from './app/processing-service.ts';
+import { collectGauges, describeReadiness } from './app/readiness.ts';
 import { needingRestart } from './app/restart.ts';
 import { createRetirement } from './app/retirement.ts';
 import { serveWellKnown } from './app/well-known.ts';
@@ -19,11 +21,10 @@ import type { Config } from './config.ts';
 import { inTime } from './deadline.ts';
 import { startServer } from './ext-authz/server.ts';
 import { type HttpFacts, noFacts } from './http.ts';
-import { PolicyRefused } from './policy/engine.ts';
-import { type Readiness, serveAdmin } from './telemetry/admin.ts';
+import { serveAdmin } from './telemetry/admin.ts';
 import { createDecisionLog } from './telemetry/decision-log.ts';
 import type { Log } from './telemetry/log.ts';
-import { createMetrics, createVerdictCounts, type Metrics } from './telemetry/metrics.ts';
+import { createMetrics, createVerdictCounts } from './telemetry/metrics.ts';
 import { describeCause } from './telemetry/redact.ts';
 import type { Denial } from './verdict.ts';
 import { VERSION } from './version.ts';
@@ -73,7 +74,10 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     live: () => live,
     observe: observeOwn,
   });
-  let live = await activate(config, observers, null, backends.known);
+  const policy = await startPolicy(config, observers);
+  opened.push(policy.stop);
+  const surroundings = { policy: policy.policy, known: backends.known };
+  let live = await buildLive(config, observers, null, surroundings);
   const retirement = createRetirement();
   opened.push(() => Promise.all([live.close(), retirement.end()]));
   let reloading = Promise.resolve();
@@ -95,7 +99,13 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     try {
       const next = await read();
       const approvals = await readApprovals(next);
-      live = await activate(next, observers, previous, backends.known);
+      const built = await buildLive(next, observers, previous, surroundings);
+      const swapPolicy = await policy.prepare(next).catch(async (cause: unknown) => {
+        await built.close();
+        throw cause;
+      });
+      live = built;
+      swapPolicy();
       backends.apply(next, approvals);
     } catch (cause) {
       metrics.configReloads.inc({ outcome: 'refused' });
@@ -103,7 +113,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
       throw cause;
     }
     metrics.configReloads.inc({ outcome: 'applied' });
-    log('info', 'the configuration is in force', { revision: live.policy.revision });
+    log('info', 'the configuration is in force', { revision: policy.state().revision });
     const fixed = needingRestart(config, live.config);
     if (fixed.length > 0) log('warn', 'what changed here needs a restart', { sections: fixed.join(', ') });
     retirement.retire(previous.close);
@@ -113,10 +123,10 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   const admin = await serveAdmin({
     listen: config.admin.listen,
     register: metrics.register,
-    readiness: () => readiness(live, draining, decisionLog.isFull()),
+    readiness: () => describeReadiness({ live, policy: policy.state(), draining, logFull: decisionLog.isFull() }),
     collect: () => {
       counts.flush();
-      collect(metrics, live);
+      collectGauges(metrics, live);
     },
   });
   opened.push(admin.close);
@@ -199,45 +209,9 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   return { target: server.target, adminUrl: admin.url, wellKnownUrl: wellKnown?.url ?? null, reload, stop };
 }
 
-async function activate(next: Config, observers: Observers, previous: Live | null, known: Known): Promise<Live> {
-  const { metrics } = observers;
-  try {
-    const built = await buildLive(next, observers, previous, known);
-    metrics.bundleLoads.inc({ outcome: 'activated' });
-    metrics.bundleInfo.reset();
-    metrics.bundleInfo.set({ revision: built.policy.revision }, 1);
-    metrics.bundleActivatedAt.setToCurrentTime();
-    return built;
-  } catch (cause) {
-    if (cause instanceof PolicyRefused) metrics.bundleLoads.inc({ outcome: 'refused' });
-    throw cause;
-  }
-}
-
 /** Asks every issuer for its keys once. One that is down is asked again when a token of its own comes. */
 async function warmKeys({ issuers }: Live): Promise<void> {
   await Promise.allSettled([...issuers.values()].map(({ keySet }) => (keySet.held() === null ? keySet.warm() : undefined)));
-}
-
-function readiness({ policy, issuers, config }: Live, draining: boolean, logFull: boolean): Readiness {
-  const keys = Object.fromEntries([...issuers].map(([issuer, { keySet }]) => [issuer, keySet.held()?.size ?? 0]));
-  const canVerify = Object.values(keys).some((held) => held > 0) || config.issuers.some(({ introspection }) => introspection);
-  const ready = !draining && !logFull && canVerify;
-  return { ready, draining, version: VERSION, policy: { revision: policy.revision }, keys, decisionLog: { full: logFull } };
-}
-
-/** Gauges that are read when somebody looks. */
-function collect(metrics: Metrics, { issuers, verifier, config }: Live): void {
-  metrics.cacheEntries.set({ cache: 'tokens' }, verifier.cached());
-  metrics.jwksKeys.reset();
-  metrics.jwksFetchedAt.reset();
-  for (const [issuer, { keySet }] of issuers) {
-    const held = keySet.held();
-    // One that is asked about its tokens may have no keys at all.
-    const isAsked = config.issuers.some((one) => one.issuer === issuer && one.introspection);
-    if (held !== null || !isAsked) metrics.jwksKeys.set({ issuer }, held?.size ?? 0);
-    if (held !== null) metrics.jwksFetchedAt.set({ issuer }, held.at / 1000);
-  }
 }
 
 async function readTls({ server: { tls } }: Config) {

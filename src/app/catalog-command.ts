@@ -14,8 +14,8 @@ import { describeCause } from '../telemetry/redact.ts';
 import { VERSION } from '../version.ts';
 import { backendsOf, MAX_CATALOG_BYTES } from './backends.ts';
 import { createPaint, currentDefinition, describeDifferences, describeView, differences } from './catalog-report.ts';
+import { buildLiveAlone } from './live-alone.ts';
 import { openOwnLog } from './own-log.ts';
-import { buildLive } from './ports.ts';
 
 const VERBS = ['show', 'diff', 'approve'] as const;
 
@@ -92,7 +92,7 @@ async function askAll(config: Config, only: ReadonlySet<string>, log: Log): Prom
   const known = config.resources.filter(({ url }) => url !== undefined).map(({ name }) => name);
   const strangers = [...only].filter((name) => !known.includes(name));
   if (strangers.length > 0) throw new Error(`no backend with a url is called ${strangers.join(', ')}`);
-  const live = await buildLive(config, { metrics: createMetrics(VERSION), log }, null);
+  const live = await buildLiveAlone(config, { metrics: createMetrics(VERSION), log });
   try {
     const backends = backendsOf(config, { live: () => live, observe: ownLog.observe });
     const asked = backends.filter(({ name }) => only.size === 0 || only.has(name));

@@ -11,8 +11,7 @@ import { createExchange } from '../delegation/client.ts';
 import type { Delegate } from '../delegation/delegation.ts';
 import type { Mint } from '../delegation/mint.ts';
 import { createHttpClient, type HttpClient } from '../http-client.ts';
-import { PolicyRefused } from '../policy/engine.ts';
-import { loadPolicy, type Policy } from '../policy/policy.ts';
+import type { Policy } from '../policy/policy.ts';
 import { indexResources } from '../resource.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -32,7 +31,6 @@ import { openSealer, protectedResources } from './resource-settings.ts';
 export interface Live {
   readonly config: Config;
   readonly ports: Ports;
-  readonly policy: Policy;
   readonly issuers: ReadonlyMap<string, Issuer>;
   readonly verifier: Verifier;
   readonly mint: Mint | null;
@@ -45,20 +43,27 @@ export interface Live {
 /** What the backends said of themselves, and what of it was approved. */
 export type Known = Pick<Ports, 'views' | 'approvals'>;
 
+/** What a configuration does not hold, and what outlives it. */
+export interface Surroundings {
+  /** The policy in force. */
+  readonly policy: () => Policy | null;
+  readonly known?: Known;
+}
+
 export interface Observers {
   readonly metrics: Metrics;
   readonly log: Log;
 }
 
-/** Rejects where a file cannot be read, a key not be used or the bundle not be activated; nothing is changed then. */
+/** Rejects where a file cannot be read or a key not be used; nothing is changed then. */
 export async function buildLive(
   config: Config,
   observers: Observers,
   previous: Live | null,
-  known: Known = UNKNOWN,
+  { policy, known = UNKNOWN }: Surroundings,
 ): Promise<Live> {
   const now = Date.now;
-  const [client, policy, mint] = await Promise.all([openHttpClient(config), openPolicy(config), openMint(config)]);
+  const [client, mint] = await Promise.all([openHttpClient(config), openMint(config)]);
   const issuers = openIssuers(config, client, observers, previous);
   const rules = new Map(config.issuers.map((issuer) => [issuer.issuer, issuerRules(issuer, issuers)]));
   const { metrics } = observers;
@@ -75,7 +80,9 @@ export async function buildLive(
   const ports: Ports = {
     resources,
     verify: verifier.verify,
-    policy,
+    get policy() {
+      return policy();
+    },
     delegate: {
       exchange: exchange && counted('exchange', exchange, metrics, config),
       mint: mint && counted('mint', mint.delegate, metrics, config),
@@ -95,7 +102,6 @@ export async function buildLive(
   return {
     config,
     ports,
-    policy,
     issuers,
     verifier,
     mint,
@@ -113,19 +119,6 @@ async function openHttpClient({ httpClient }: Config): Promise<HttpClient> {
     timeoutMs,
     maxResponseBytes,
     ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
-  });
-}
-
-async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
-  const archive = await readFile(policy.bundleFile).catch((cause: unknown) => {
-    throw new PolicyRefused(`the bundle cannot be read: ${describeCause(cause)}`);
-  });
-  return loadPolicy({
-    archive,
-    maxBundleBytes: policy.maxBundleBytes,
-    maxMemoryBytes: policy.maxMemoryBytes,
-    maxTtlSeconds: delegation.maxTtlSeconds,
-    now: Date.now,
   });
 }
 

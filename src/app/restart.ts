@@ -8,6 +8,7 @@ const FIXED: Readonly<Record<string, (config: Config) => unknown>> = {
   wellKnown: ({ wellKnown }) => wellKnown,
   'frontDoor.listen': ({ frontDoor }) => frontDoor?.listen,
   'processing.maxInFlight': ({ processing }) => processing?.maxInFlight,
+  'policy.persistDirectory': ({ policy }) => policy.persistDirectory,
   decisionLog: ({ decisionLog }) => decisionLog,
 };
 

@@ -56,7 +56,25 @@ export function createMetrics(version: string) {
     jwksFetches: counter('jwks_fetches_total', "Fetches of an issuer's keys. outcome: ok or failed.", ['issuer', 'outcome']),
     jwksKeys: gauge('jwks_keys', 'Usable signing keys held of an issuer.', ['issuer']),
     jwksFetchedAt: gauge('jwks_fetched_timestamp_seconds', 'When the keys held of an issuer were fetched.', ['issuer']),
-    bundleLoads: counter('bundle_loads_total', 'Policy bundles read. outcome: activated or refused.', ['outcome']),
+    bundleLoads: counter(
+      'bundle_loads_total',
+      'Policy bundles read. bundle: policy, or shadow (the candidate); outcome: activated or refused.',
+      ['bundle', 'outcome'],
+    ),
+    bundleRefusals: counter('bundle_refusals_total', 'Bundles that were not had or not put in force. reason: docs/bundles.md.', [
+      'bundle',
+      'reason',
+    ]),
+    bundleDownloads: counter(
+      'bundle_downloads_total',
+      'Looks at the source of a bundle, file or server. outcome: changed, unchanged or failed.',
+      ['bundle', 'outcome'],
+    ),
+    bundleFailing: gauge(
+      'bundle_failing',
+      "Whether the source's latest bundle is not in force, because it could not be had or was refused: 1 or 0.",
+      ['bundle'],
+    ),
     bundleInfo: gauge('bundle_info', 'Always 1: the revision of the policy in force.', ['revision']),
     bundleActivatedAt: gauge('bundle_activated_timestamp_seconds', 'When the policy in force was activated.'),
     cacheLookups: counter('cache_lookups_total', 'Look-ups in a cache. cache: tokens (verified tokens); result: hit or miss.', [
@@ -101,7 +119,6 @@ export function createMetrics(version: string) {
   metrics.buildInfo.set({ version, node: process.version }, 1);
   // A counter that is born at 1 is invisible to increase().
   for (const decision of ['allow', 'deny', 'error']) metrics.checkDuration.zero({ decision });
-  for (const outcome of ['activated', 'refused']) metrics.bundleLoads.inc({ outcome }, 0);
   for (const outcome of ['applied', 'refused']) metrics.configReloads.inc({ outcome }, 0);
   for (const outcome of ['written', 'lost']) metrics.logLines.inc({ outcome }, 0);
   for (const result of ['hit', 'miss']) metrics.cacheLookups.inc({ cache: 'tokens', result }, 0);

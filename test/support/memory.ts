@@ -13,7 +13,7 @@ import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, jwtVerify } from 'jos
 import { startAuthorizationServer } from '../../examples/reference/authorization-server.ts';
 import { referenceBackends } from '../../examples/reference/backends.ts';
 import { writeSidecarConfig } from '../../examples/reference/gateway.ts';
-import { buildLive } from '../../src/app/ports.ts';
+import { buildLiveAlone } from '../../src/app/live-alone.ts';
 import { denied, newFacts, type Verdict } from '../../src/check/authorize.ts';
 import { PLAN_HEADER } from '../../src/check/plan.ts';
 import { decisionRecord } from '../../src/check/record.ts';
@@ -88,7 +88,7 @@ export async function createMemoryWorld() {
     },
   });
   const config = parseConfig(await readFile(configFile, 'utf8'));
-  const live = await buildLive(config, { metrics: createMetrics('test'), log: () => {} }, null);
+  const live = await buildLiveAlone(config, { metrics: createMetrics('test'), log: () => {} }, null);
   assert.ok(live.mint);
   const keys = {
     exchange: createRemoteJWKSet(new URL(authorizationServer.jwksUri)),

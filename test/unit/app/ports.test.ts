@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { suite, type TestContext, test } from 'node:test';
-import { buildLive, type Live } from '../../../src/app/ports.ts';
+import { buildLiveAlone } from '../../../src/app/live-alone.ts';
+import type { Live } from '../../../src/app/ports.ts';
 import { check } from '../../../src/check.ts';
 import type { Config } from '../../../src/config.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
@@ -13,7 +14,7 @@ async function build(t: TestContext, config: Config, previous: Live | null = nul
   const metrics = createMetrics('1');
   const logged: string[] = [];
   const log = (_level: string, message: string, fields: object = {}) => void logged.push(`${message} ${JSON.stringify(fields)}`);
-  const live = await buildLive(config, { metrics, log }, previous);
+  const live = await buildLiveAlone(config, { metrics, log }, previous);
   t.after(live.close);
   return { ...live, metrics, logged };
 }
@@ -30,7 +31,7 @@ suite('a configuration made live', () => {
     const verdict = await decide(live, world);
     assert.equal(verdict.reason, 'allowed', String(verdict.cause));
     assert.equal(verdict.facts.delegation?.audience, 'https://backend.internal/mcp');
-    assert.equal(live.policy.revision, 'echo-1');
+    assert.equal(live.ports.policy?.revision, 'echo-1');
     assert.match(await live.metrics.register.metrics(), /delegations_total\{mode="mint",backend="ledger",outcome="ok"\} 1/);
   });
 

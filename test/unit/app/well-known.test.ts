@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { suite, type TestContext, test } from 'node:test';
-import { buildLive, type Live } from '../../../src/app/ports.ts';
+import { buildLiveAlone } from '../../../src/app/live-alone.ts';
+import type { Live } from '../../../src/app/ports.ts';
 import { serveWellKnown } from '../../../src/app/well-known.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { createWorld, RESOURCE, type World } from '../support/world.ts';
 
 async function serve(t: TestContext, adjust?: Parameters<World['config']>[0]) {
   const world = await createWorld(t);
-  const live: Live = await buildLive(world.config(adjust), { metrics: createMetrics('1'), log: () => {} }, null);
+  const live: Live = await buildLiveAlone(world.config(adjust), { metrics: createMetrics('1'), log: () => {} }, null);
   t.after(live.close);
   const { url, close } = await serveWellKnown('127.0.0.1:0', () => live);
   t.after(close);

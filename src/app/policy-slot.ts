@@ -1,0 +1,110 @@
+/**
+ * One place for a policy: what is in force there, what was before, and whether an archive may take over. What takes over does so
+ * at once and whole; what it replaces ends when its questions are answered. What may not changes nothing.
+ */
+import type { Validators } from '../bundle/download.ts';
+import { judgeRevision, withActivation } from '../bundle/history.ts';
+import { PolicyRefused } from '../bundle/refusal.ts';
+import type { Past, Store } from '../bundle/store.ts';
+import type { Policy } from '../policy/policy.ts';
+
+export type LoadedPolicy = Policy & { readonly close?: () => Promise<void> };
+
+/**
+ * Makes a policy of an archive; rejects with PolicyRefused.
+ * @param admit is asked as soon as the revision is known, before anything is made of it; throws PolicyRefused.
+ */
+export type LoadArchive = (archive: Uint8Array, admit: (revision: string) => void) => Promise<LoadedPolicy>;
+
+/** An archive that has become a policy. */
+export interface Loaded {
+  readonly policy: LoadedPolicy;
+  readonly digest: string;
+  readonly archive: Uint8Array;
+}
+
+export interface InForce extends Loaded {
+  /** Epoch milliseconds. */
+  readonly activatedAt: number;
+}
+
+export interface Origin {
+  readonly source: string;
+  readonly validators: Validators;
+}
+
+export interface Slot {
+  readonly inForce: () => InForce | null;
+  /** Rejects with PolicyRefused. @param anyRevision a person said so. */
+  readonly load: (archive: Uint8Array, digest: string, make: LoadArchive, anyRevision?: boolean) => Promise<Loaded>;
+  readonly activate: (loaded: Loaded) => void;
+  /** What is in force, on disk; resolves without it where there is no store. */
+  readonly persist: (origin: Origin) => Promise<void>;
+  /** A person lets this revision in once, whatever was in force before. */
+  readonly accept: (revision: string) => Promise<void>;
+  /** What the store knows of the past. Rejects where it cannot be read. */
+  readonly remember: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** @param now epoch milliseconds. @param onActivated is called at the moment of the swap. */
+export function createSlot(now: () => number, store: Store | null, onActivated: (inForce: InForce) => void): Slot {
+  let current: InForce | null = null;
+  let past: Past = { history: [], accepted: null };
+  let persisted = '';
+
+  function admit(revision: string, digest: string): void {
+    const standing = judgeRevision(past.history, { revision, digest });
+    if (standing === 'new' || standing === 'same' || past.accepted === revision) return;
+    const before = past.history.at(-1)?.revision;
+    throw standing === 'reused'
+      ? new PolicyRefused('revision_reused', `revision ${revision} was in force before with other content`)
+      : new PolicyRefused('revision_older', `revision ${revision} is older than ${before}, which is or was in force`);
+  }
+
+  async function load(archive: Uint8Array, digest: string, make: LoadArchive, anyRevision = false): Promise<Loaded> {
+    const policy = await make(archive, anyRevision ? () => {} : (revision) => admit(revision, digest));
+    return { policy, digest, archive };
+  }
+
+  function activate(loaded: Loaded): void {
+    const previous = current;
+    const at = now();
+    const { digest, policy } = loaded;
+    const last = past.history.at(-1);
+    current = { ...loaded, activatedAt: at };
+    if (last?.digest !== digest || last.revision !== policy.revision) {
+      const history = withActivation(past.history, { revision: policy.revision, digest, at });
+      past = { history, accepted: past.accepted === policy.revision ? null : past.accepted };
+    }
+    onActivated(current);
+    previous?.policy.close?.().catch(() => {});
+  }
+
+  async function persist(origin: Origin): Promise<void> {
+    if (store === null || current === null) return;
+    const content = JSON.stringify([current.digest, current.policy.revision, origin]);
+    if (content === persisted) return;
+    // In this order: a bundle that the history does not know yet is new, one that it is ahead of would be old.
+    await store.writeBundle({ archive: current.archive, ...origin }, current.digest);
+    await store.writePast(past);
+    persisted = content;
+  }
+
+  return {
+    inForce: () => current,
+    load,
+    activate,
+    persist,
+    accept: async (revision) => {
+      past = { ...past, accepted: revision };
+      await store?.writePast(past);
+    },
+    remember: async () => {
+      if (store !== null) past = await store.readPast();
+    },
+    close: async () => {
+      await current?.policy.close?.();
+    },
+  };
+}
