@@ -1,7 +1,7 @@
 /**
  * The candidate policy beside the live one, tied to what surrounds it: requests come in once they are answered, flips go to
- * metrics and decision log, and a promotion makes the candidate's bundle the one in force. Requests of the sidecar's own are
- * compared as any other; the items of lists are not, nor is a message for several backends before each is asked on its own.
+ * metrics and decision log. Requests of the sidecar's own are compared as any other; the items of lists are not, nor is a
+ * message for several backends before each is asked on its own.
  */
 import type { Facts } from '../check/authorize.ts';
 import type { DecisionRecord } from '../check/record.ts';
@@ -33,8 +33,6 @@ export interface ShadowServiceOptions {
   readonly live: () => Loaded | null;
   /** What is beside it; null while there is nothing. */
   readonly candidate: () => (Loaded & Candidate) | null;
-  /** Puts the bundle that the candidate was loaded from in force; rejects where it must not be. */
-  readonly activate: () => Promise<Loaded>;
   readonly writeLine: (event: ShadowEvent) => void;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -62,8 +60,6 @@ export interface ShadowState {
 export interface ShadowService {
   /** One request that was answered; costs no more than a look and a push to a list. */
   readonly observe: (facts: WatchedFacts, record: DecisionRecord) => void;
-  /** Rejects where there is no candidate, or its bundle cannot be put in force. */
-  readonly promote: () => Promise<{ readonly revision: string }>;
   /** Null while there is no candidate. */
   readonly state: () => ShadowState | null;
   /** Resolves once nothing waits for the candidate. */
@@ -119,8 +115,10 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
 
   function observe(facts: WatchedFacts, decision: DecisionRecord): void {
     const { asked, operation, resource, http, outbound } = facts;
-    const watched = asked === null ? null : look();
-    if (asked === null || watched === null) return;
+    // What is for several backends has the entrance's name until each is asked.
+    if (asked === null || asked.input.mcp.backend !== resource?.name) return;
+    const watched = look();
+    if (watched === null) return;
     if (promoted) {
       metrics.shadowEvaluations.inc({ outcome: 'same' });
       return;
@@ -136,7 +134,7 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
         timeMs: http.timeMs,
         record: decision,
         tool: toolLabel(metrics, facts, decision.tool),
-        backend: resource?.name ?? 'none',
+        backend: resource.name,
         liveRevision: asked.revision,
       },
     });
@@ -167,17 +165,8 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
     for (const outcome of ['same', 'flip', 'error', 'skipped']) metrics.shadowEvaluations.inc({ outcome }, 0);
   }
 
-  async function promote(): Promise<{ revision: string }> {
-    const watched = look();
-    if (watched === null) throw new Error('there is no candidate to promote');
-    const { revision } = promoted ? watched.candidate : await options.activate();
-    look();
-    return { revision };
-  }
-
   return {
     observe,
-    promote,
     state: () => {
       const watched = look();
       return watched && { revision: watched.candidate.revision, promoted };

@@ -57,7 +57,6 @@ function start(first: Fake | null, rules: Partial<ShadowRules> = {}) {
   const world = {
     candidate: first,
     live: { revision: 'live-1', digest: 'digest of live-1' } as Loaded,
-    refuses: null as Error | null,
     now: NOW_MS,
   };
   const metrics = createMetrics('1');
@@ -67,11 +66,6 @@ function start(first: Fake | null, rules: Partial<ShadowRules> = {}) {
     rules: { ...RULES, ...rules },
     live: () => world.live,
     candidate: () => world.candidate,
-    activate: async () => {
-      if (world.refuses !== null) throw world.refuses;
-      world.live = world.candidate!;
-      return world.live;
-    },
     writeLine: (event) => events.push(event),
     metrics,
     log: (_level, message, fields) => logged.push(`${message} ${fields?.revision}`),
@@ -185,8 +179,17 @@ describe('the shadow', () => {
     assert.deepEqual(candidate.inputs[0].mcp.arguments, { amount: 1 });
   });
 
+  test('leaves what is for several backends to the requests that each of them gets', async () => {
+    const candidate = candidateOf('c1', YES);
+    const { observe, settle } = start(candidate);
+    const { facts, record } = await answered();
+    observe({ ...facts, resource: { ...facts.resource!, name: 'front-door' } }, record);
+    await settle();
+    assert.equal(candidate.inputs.length, 0);
+  });
+
   test('has nothing to do where policy was not asked, or there is no candidate', async () => {
-    const { observe, settle, evaluations, see, world, state, promote, info } = start(candidateOf('c1', YES));
+    const { observe, settle, evaluations, see, world, state, info } = start(candidateOf('c1', YES));
     const { facts, record } = await answered();
     observe({ ...facts, asked: null }, record);
     await settle();
@@ -195,7 +198,6 @@ describe('the shadow', () => {
     assert.deepEqual(await evaluations(), { same: 0, flip: 0, error: 0, skipped: 0 });
     assert.equal(state(), null);
     assert.deepEqual(await info(), []);
-    await assert.rejects(promote(), /there is no candidate/);
   });
 
   test('says which candidate there is', async () => {
@@ -209,33 +211,26 @@ describe('the shadow', () => {
 });
 
 describe('a promotion', () => {
-  test('puts the candidate in force; then there is nothing left to compare', async () => {
+  test('is seen by itself; then there is nothing left to compare', async () => {
     const candidate = candidateOf('c1', no('limit_exceeded'));
-    const { promote, state, logged, see, evaluations } = start(candidate);
-    assert.deepEqual(await promote(), { revision: 'c1' });
+    const { state, world, logged, see, evaluations } = start(candidate);
+    const before = world.live;
+    world.live = { revision: 'c1', digest: candidate.digest };
     assert.deepEqual(state(), { revision: 'c1', promoted: true });
     assert.deepEqual(logged, ['the candidate policy is in force c1']);
     await see();
     assert.equal(candidate.inputs.length, 0);
     assert.equal((await evaluations()).same, 1);
-    assert.deepEqual(await promote(), { revision: 'c1' }, 'twice is once');
-  });
-
-  test('by the bundle server is seen by itself, and undone as well', async () => {
-    const candidate = candidateOf('c1', YES);
-    const { state, world, logged } = start(candidate);
-    const before = world.live;
-    world.live = candidate;
-    assert.equal(state()?.promoted, true);
-    assert.equal(logged.length, 1);
     world.live = before;
-    assert.equal(state()?.promoted, false);
+    assert.deepEqual(state(), { revision: 'c1', promoted: false });
+    await see();
+    assert.equal(candidate.inputs.length, 1);
+    assert.equal(logged.length, 1);
   });
 
-  test('that is refused leaves everything as it was, and says why', async () => {
-    const { promote, state, world } = start(candidateOf('c1', YES));
-    world.refuses = new Error('revision_older');
-    await assert.rejects(promote(), /revision_older/);
-    assert.deepEqual(state(), { revision: 'c1', promoted: false });
+  test('is that of the bundle, not of a revision of the same name', async () => {
+    const { state, world } = start(candidateOf('c1', YES));
+    world.live = { revision: 'c1', digest: 'of something else' };
+    assert.equal(state()?.promoted, false);
   });
 });
