@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: `serve`, `config check` and `catalog`. Arguments, signals and exit codes; nothing else. */
+/** The command line: `serve`, `config check`, `catalog`, and the tools of tools/. Arguments, signals and exit codes; nothing else. */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type CatalogVerb, isCatalogVerb, runCatalog } from './app/catalog-command.ts';
@@ -16,6 +16,8 @@ const USAGE = `mcp-ext-authz ${VERSION}: an Envoy external-authorization sidecar
   mcp-ext-authz catalog show --config FILE    what each backend offers: tools, annotations, arguments
   mcp-ext-authz catalog diff --config FILE    what changed since it was approved; exits with 1 where anything did
   mcp-ext-authz catalog approve --config FILE [BACKEND[:TOOL]…]    approves what is offered now
+  mcp-ext-authz policy VERB            for those who write the policy: init, check, test, build, bench, eval, explain, replay
+  mcp-ext-authz audit verify FILE…     whether a decision log is whole and unchanged
   mcp-ext-authz --version
 `;
 
@@ -25,6 +27,8 @@ const EXIT_USAGE = 2;
 const log = createLog(process.stderr);
 
 async function main(): Promise<number> {
+  const [word = '', ...others] = process.argv.slice(2);
+  if (word === 'policy' || word === 'audit') return useTool(word, others);
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { config: { type: 'string', short: 'c' }, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
@@ -68,6 +72,12 @@ async function useCatalog(verb: CatalogVerb, file: string, names: readonly strin
     report(cause);
     return EXIT_USAGE;
   }
+}
+
+/** Loaded only now: whoever serves does without them. */
+async function useTool(command: 'policy' | 'audit', [verb, ...args]: readonly string[]): Promise<number> {
+  const { runVerb } = await import('./tools/policy-command.ts');
+  return runVerb(command, verb, args, { out: process.stdout, err: process.stderr });
 }
 
 async function serve(file: string): Promise<number> {

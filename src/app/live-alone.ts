@@ -1,4 +1,5 @@
 /** A configuration made live for one command: its policy is loaded once, and nothing that a running sidecar persists is touched. */
+import { openBundleReader } from '../bundle/in-thread.ts';
 import type { Store } from '../bundle/store.ts';
 import type { Config } from '../config.ts';
 import { planPolicy, planStore } from './policy-loading.ts';
@@ -8,8 +9,10 @@ import { buildLive, type Live, type Observers } from './ports.ts';
 
 /** Rejects where there is no policy. */
 export async function buildLiveAlone(config: Config, observers: Observers, previous: Live | null = null): Promise<Live> {
+  const reader = openBundleReader();
   const source = createPolicySource({
-    plan: planPolicy(config, 'policy') as PolicyPlan,
+    plan: (await planPolicy(config, 'policy', reader)) as PolicyPlan,
+    isFree: false,
     store: onlyReading(planStore(config, 'policy')),
     observer: {
       onLooked: () => {},
@@ -23,17 +26,20 @@ export async function buildLiveAlone(config: Config, observers: Observers, previ
     // Once is enough.
     later: () => () => {},
   });
-  await source.open();
+  const stop = async (): Promise<void> => {
+    await Promise.all([reader.close(), source.stop()]);
+  };
   try {
+    await source.open();
     await source.start();
     if (source.policy() === null) throw new Error(source.state().lastError?.message ?? 'there is no policy');
     const live = await buildLive(config, observers, previous, { policy: source.policy });
     const close = async (): Promise<void> => {
-      await Promise.all([live.close(), source.stop()]);
+      await Promise.all([live.close(), stop()]);
     };
     return { ...live, close };
   } catch (cause) {
-    await source.stop();
+    await stop();
     throw cause;
   }
 }

@@ -1,29 +1,34 @@
 /** From a configuration to what a source of policy works by: where it looks, what it accepts, how it makes a policy of it. */
-import { PolicyRefused } from '../bundle/refusal.ts';
+import { readFile } from 'node:fs/promises';
+import type { BundleReader } from '../bundle/in-thread.ts';
+import type { Signing, VerificationKey } from '../bundle/signature.ts';
 import { openStore, type Store } from '../bundle/store.ts';
+import { readSecret } from '../client-authentication.ts';
 import type { Config } from '../config.ts';
-import { PolicyRefused as EngineRefused } from '../policy/engine.ts';
+import { OPA_DEFAULTS } from '../opa/opa.ts';
 import { loadPolicy } from '../policy/policy.ts';
 import { createService } from '../services/service.ts';
 import type { LoadArchive } from './policy-slot.ts';
 import type { PolicyPlan } from './policy-state.ts';
 import { openSupply, type SupplyService } from './policy-supply.ts';
 
+/** The policy in force, and the candidate beside it. */
 export type SlotName = 'policy' | 'shadow';
 
-/** The plan for one slot; null where the configuration has none. */
-export function planPolicy(config: Config, slot: SlotName): PolicyPlan | null {
+/** Null where the configuration has no such slot. Rejects where a key cannot be read. */
+export async function planPolicy(config: Config, slot: SlotName, reader: BundleReader): Promise<PolicyPlan | null> {
   const { policy, services, delegation } = config;
   const from = slot === 'policy' ? policy : policy.shadow;
   if (from === undefined) return null;
-  const { bundleFile, bundle, polling, signing } = from;
+  const { bundleFile, bundle, polling } = from;
   const settings = services.find(({ name }) => name === bundle?.service);
-  const { maxBundleBytes } = policy;
+  const signing = await readSigning(policy.keys, from.signing);
+  const { maxBundleBytes, maxMemoryBytes, timeoutMs, workers, compileTimeoutMs } = policy;
+  const limits = { maxBundleBytes, maxMemoryBytes, timeoutMs, workers, compileTimeoutMs, ttl: delegation.maxTtlSeconds };
   return {
-    // All that it depends on. Keys and certificates are in files, which are read again by whoever uses them.
-    fingerprint: JSON.stringify([bundleFile, bundle, polling, signing, settings, policy, delegation.maxTtlSeconds]),
+    fingerprint: JSON.stringify([bundleFile, bundle, polling, settings, signing, limits]),
     openSupply: () => openSupply({ bundleFile, bundle, polling, maxBundleBytes }, openServer(settings)),
-    load: createLoader(config, signing),
+    load: createLoader(config, signing, reader),
     polling,
   };
 }
@@ -38,17 +43,30 @@ function openServer(settings: Config['services'][number] | undefined): SupplySer
   return { service: createService(settings), url: settings.url, timeoutMs: settings.timeoutMs };
 }
 
-function createLoader({ policy, delegation }: Config, signing: Config['policy']['signing']): LoadArchive {
+function createLoader({ policy, delegation }: Config, signing: Signing | null, reader: BundleReader): LoadArchive {
+  const compile = { ...OPA_DEFAULTS, timeoutMs: policy.compileTimeoutMs };
+  const rules = { maxBytes: policy.maxBundleBytes, signing, compile };
   return async (archive, admit) => {
-    if (signing !== undefined) throw new PolicyRefused('signature_missing', 'signatures cannot be verified yet');
-    const { maxBundleBytes, maxMemoryBytes } = policy;
-    const { maxTtlSeconds } = delegation;
-    try {
-      const loaded = await loadPolicy({ archive, maxBundleBytes, maxMemoryBytes, maxTtlSeconds, now: Date.now });
-      admit(loaded.revision);
-      return loaded;
-    } catch (cause) {
-      throw cause instanceof EngineRefused ? new PolicyRefused('archive_invalid', cause.message, { cause }) : cause;
-    }
+    const bundle = await reader.read(archive, rules);
+    admit(bundle.revision);
+    const { maxMemoryBytes } = policy;
+    return loadPolicy(bundle, { maxMemoryBytes, maxTtlSeconds: delegation.maxTtlSeconds, now: Date.now });
   };
+}
+
+/** Null where bundles need no signature. The one key that `keyId` names is all there is. */
+async function readSigning(keys: Config['policy']['keys'], rules: Config['policy']['signing']): Promise<Signing | null> {
+  if (rules === undefined) return null;
+  const { keyId, scope, excludeFiles } = rules;
+  return {
+    keys: await Promise.all(keys.filter(({ id }) => id === keyId).map(readKey)),
+    keyId,
+    ...(scope === undefined ? {} : { scope }),
+    excludeFiles,
+  };
+}
+
+async function readKey({ id, algorithm, publicKeyFile, secret }: Config['policy']['keys'][number]): Promise<VerificationKey> {
+  const key = secret === undefined ? await readFile(publicKeyFile as string, 'utf8') : await readSecret(secret);
+  return { id, algorithm, key };
 }

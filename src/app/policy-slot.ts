@@ -47,8 +47,16 @@ export interface Slot {
   readonly close: () => Promise<void>;
 }
 
-/** @param now epoch milliseconds. @param onActivated is called at the moment of the swap. */
-export function createSlot(now: () => number, store: Store | null, onActivated: (inForce: InForce) => void): Slot {
+export interface SlotOptions {
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly store: Store | null;
+  /** Revisions may go back. */
+  readonly isFree: boolean;
+}
+
+/** @param onActivated is called at the moment of the swap. */
+export function createSlot({ now, store, isFree }: SlotOptions, onActivated: (inForce: InForce) => void): Slot {
   let current: InForce | null = null;
   let past: Past = { history: [], accepted: null };
   let persisted = '';
@@ -62,7 +70,7 @@ export function createSlot(now: () => number, store: Store | null, onActivated: 
       : new PolicyRefused('revision_older', `revision ${revision} is older than ${before}, which is or was in force`);
   }
 
-  async function load(archive: Uint8Array, digest: string, make: LoadArchive, anyRevision = false): Promise<Loaded> {
+  async function load(archive: Uint8Array, digest: string, make: LoadArchive, anyRevision = isFree): Promise<Loaded> {
     const policy = await make(archive, anyRevision ? () => {} : (revision) => admit(revision, digest));
     return { policy, digest, archive };
   }

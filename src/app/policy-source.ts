@@ -22,8 +22,9 @@ interface Refusal {
   readonly error: PolicyError;
 }
 
-export function createPolicySource({ plan: first, store, observer, now, random, later }: PolicySourceOptions): PolicySource {
-  const slot = createSlot(now, store, (inForce) => observer.onActivated(inForce, supply.source));
+export function createPolicySource(options: PolicySourceOptions): PolicySource {
+  const { plan: first, store, isFree, observer, now, random, later } = options;
+  const slot = createSlot({ now, store, isFree }, (inForce) => observer.onActivated(inForce, supply.source));
   let plan = first;
   let supply = first.openSupply();
   let poller = newPoller();

@@ -63,6 +63,8 @@ export interface PolicySourceOptions {
   readonly plan: PolicyPlan;
   /** Null where nothing outlives the process. */
   readonly store: Store | null;
+  /** Revisions may go back: nothing here is obeyed. */
+  readonly isFree: boolean;
   readonly observer: PolicyObserver;
   /** Epoch milliseconds. */
   readonly now: () => number;

@@ -1,30 +1,125 @@
-/** Policy of the running sidecar: its source, tied to log and metrics and to the word of a person. */
+/**
+ * Policy of the running sidecar: the source of what is in force and that of the candidate beside it, tied to log and metrics
+ * and to the word of a person.
+ */
+import { openBundleReader } from '../bundle/in-thread.ts';
 import { type Order, watchOrders } from '../bundle/orders.ts';
 import type { Config } from '../config.ts';
+import type { Policy } from '../policy/policy.ts';
 import { describeCause } from '../telemetry/redact.ts';
-import { planPolicy, planStore } from './policy-loading.ts';
+import { planPolicy, planStore, type SlotName } from './policy-loading.ts';
 import { createPolicyReport } from './policy-report.ts';
 import { createPolicySource } from './policy-source.ts';
-import type { PolicyPlan, PolicySource } from './policy-state.ts';
+import type { PolicyPlan, PolicySource, PolicyState } from './policy-state.ts';
 import type { Observers } from './ports.ts';
 
-export interface RunningPolicy extends Pick<PolicySource, 'policy' | 'state' | 'stop'> {
+export interface RunningPolicy {
+  /** What is in force; null while nothing is. */
+  readonly policy: () => Policy | null;
+  readonly state: () => PolicyState;
+  /** What is beside it; null while there is nothing. */
+  readonly candidate: () => Policy | null;
+  /** Null where the configuration has no candidate. */
+  readonly candidateState: () => PolicyState | null;
+  /** Puts the candidate's bundle in force, under the rules of what is in force. Rejects where there is none or it must not be. */
+  readonly promote: () => Promise<void>;
   /** Gives how to put the policy section of another configuration in force; rejects where it cannot be. */
   readonly prepare: (next: Config) => Promise<() => void>;
-}
-
-export interface PolicyHooks {
-  /** The archive of the candidate that is to take over; rejects where there is none. */
-  readonly promoted?: () => Promise<Uint8Array>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Rejects where there can be no policy; one that only has to come is waited for no longer than a moment. */
-export async function startPolicy(config: Config, observers: Observers, { promoted }: PolicyHooks = {}): Promise<RunningPolicy> {
+export async function startPolicy(config: Config, observers: Observers): Promise<RunningPolicy> {
   const { log } = observers;
+  const { persistDirectory } = config.policy;
+  const live = await openPlace(config, 'policy', observers);
+  let beside = await openPlace(config, 'shadow', observers);
+  const orders = persistDirectory === undefined ? null : watchOrders({ directory: persistDirectory, carryOut, onFailure });
+
+  async function carryOut(order: Order): Promise<void> {
+    log('warn', 'a person ordered', { ...order });
+    await (order.order === 'accept' ? live?.source.accept(order.revision) : promote());
+  }
+
+  function onFailure(cause: unknown): void {
+    log('error', 'an order could not be carried out', { cause: describeCause(cause) });
+  }
+
+  async function promote(): Promise<void> {
+    const archive = beside?.source.archive() ?? null;
+    if (archive === null) throw new Error('there is no candidate to be promoted');
+    await live?.source.adopt(archive);
+  }
+
+  /** A candidate that cannot be had is told of, and keeps nothing from starting. */
+  async function startBeside(): Promise<void> {
+    await beside?.source.start().catch(() => {});
+  }
+
+  async function prepare(next: Config): Promise<() => void> {
+    const nextBeside = await prepareBeside(next);
+    const swap = await (live as Place).prepare(next);
+    return () => {
+      swap();
+      nextBeside();
+    };
+  }
+
+  async function prepareBeside(next: Config): Promise<() => void> {
+    const before = beside;
+    if (next.policy.shadow !== undefined && before !== null) {
+      return before.prepare(next).catch(() => () => {});
+    }
+    const fresh = await openPlace(next, 'shadow', observers);
+    return () => {
+      beside = fresh;
+      void before?.stop();
+      void startBeside();
+    };
+  }
+
+  async function stop(): Promise<void> {
+    await orders?.stop();
+    await Promise.all([live?.stop(), beside?.stop()]);
+  }
+
+  try {
+    await live?.source.open();
+    // What is ordered before a start counts for it.
+    await orders?.look();
+    await live?.source.start();
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+  void startBeside();
+  return {
+    policy: () => live?.source.policy() ?? null,
+    state: () => (live as Place).source.state(),
+    candidate: () => beside?.source.policy() ?? null,
+    candidateState: () => beside?.source.state() ?? null,
+    ...{ promote, prepare, stop },
+  };
+}
+
+interface Place {
+  readonly source: PolicySource;
+  readonly prepare: (next: Config) => Promise<() => void>;
+  readonly stop: () => Promise<void>;
+}
+
+/** Null where the configuration has no such slot. */
+async function openPlace(config: Config, slot: SlotName, observers: Observers): Promise<Place | null> {
+  const { persistDirectory } = config.policy;
+  const reader = openBundleReader(persistDirectory === undefined ? {} : { compiledDirectory: persistDirectory });
+  const plan = await planPolicy(config, slot, reader);
+  if (plan === null) return null;
   const source = createPolicySource({
-    plan: planPolicy(config, 'policy') as PolicyPlan,
-    store: planStore(config, 'policy'),
-    observer: createPolicyReport('policy', observers),
+    plan,
+    // What was never in force need not be remembered, and may go back.
+    store: slot === 'policy' ? planStore(config, slot) : null,
+    isFree: slot === 'shadow',
+    observer: createPolicyReport(slot, observers),
     now: Date.now,
     random: Math.random,
     later: (ms, work) => {
@@ -32,40 +127,11 @@ export async function startPolicy(config: Config, observers: Observers, { promot
       return () => clearTimeout(timer);
     },
   });
-
-  async function carryOut(order: Order): Promise<void> {
-    log('warn', 'a person ordered', { ...order });
-    if (order.order === 'accept') return source.accept(order.revision);
-    if (promoted === undefined) throw new Error('there is no candidate to be promoted');
-    return source.adopt(await promoted());
-  }
-
-  const { persistDirectory } = config.policy;
-  await source.open();
-  const orders =
-    persistDirectory === undefined
-      ? null
-      : watchOrders({
-          directory: persistDirectory,
-          carryOut,
-          onFailure: (cause) => log('error', 'an order could not be carried out', { cause: describeCause(cause) }),
-        });
-  const stop = async (): Promise<void> => {
-    await orders?.stop();
-    await source.stop();
-  };
-  try {
-    // What is ordered before a start counts for it.
-    await orders?.look();
-    await source.start();
-  } catch (cause) {
-    await stop();
-    throw cause;
-  }
   return {
-    policy: source.policy,
-    state: source.state,
-    prepare: (next) => source.prepare(planPolicy(next, 'policy') as PolicyPlan),
-    stop,
+    source,
+    prepare: async (next) => source.prepare((await planPolicy(next, slot, reader)) as PolicyPlan),
+    stop: async () => {
+      await Promise.all([reader.close(), source.stop()]);
+    },
   };
 }

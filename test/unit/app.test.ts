@@ -117,8 +117,10 @@ suite('the sidecar', () => {
     const { admin } = await run(t);
     const response = await admin('/readyz');
     assert.equal(response.status, 200);
-    const { ready, draining, policy, keys } = (await response.json()) as Record<string, object>;
-    assert.deepEqual([ready, draining, policy, Object.values(keys ?? {})], [true, false, { revision: 'echo-1' }, [1]]);
+    const { ready, draining, policy, keys } = (await response.json()) as Record<string, any>;
+    assert.deepEqual([ready, draining, Object.values(keys ?? {})], [true, false, [1]]);
+    assert.deepEqual([policy.revision, policy.last_error], ['echo-1', null]);
+    assert.match(policy.digest, /^[0-9a-f]{64}$/);
   });
 
   test('starts without its issuer, is not ready then, and goes on when it is there', async (t) => {
@@ -192,14 +194,14 @@ suite('a reload', () => {
       reload(async () => {
         order.push(at);
         if (at === 5) throw new Error('bad');
-        await world.writeBundle({ revision: `echo-${at}` });
+        await world.writeBundle({ revision: `turn-${at}` });
         return world.config();
       }),
     );
     const outcomes = await Promise.allSettled(reloads);
     assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7]);
     assert.equal(outcomes.filter(({ status }) => status === 'rejected').length, 1);
-    assert.match(await (await admin('/metrics')).text(), /bundle_info\{revision="echo-7"\} 1/);
+    assert.match(await (await admin('/metrics')).text(), /bundle_info\{revision="turn-7"\} 1/);
     assert.equal(reasonOf(await call()), 'allowed');
   });
 

@@ -77,13 +77,19 @@ suite('what is wrong', () => {
       config.issuers[0].algorithms = ['none'];
       config.resources[0].name = 'Ledger!';
       config.resources[0].publicUrls = [];
-      config.policy = {};
+      config.policy = { maxBundleBytes: 0 };
       config.delegation.maxTtlSeconds = 61;
       config.surplus = 1;
     });
     const paths = found.map((problem) => problem.split(': ')[0]).sort();
     assert.deepEqual(paths, [
-      ...['delegation.maxTtlSeconds', 'issuers[0].algorithms[0]', 'issuers[0].issuer', 'policy.bundleFile', 'resources[0].name'],
+      ...[
+        'delegation.maxTtlSeconds',
+        'issuers[0].algorithms[0]',
+        'issuers[0].issuer',
+        'policy.maxBundleBytes',
+        'resources[0].name',
+      ],
       ...[
         'resources[0].publicUrls',
         'server.listen',

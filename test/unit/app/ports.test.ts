@@ -88,7 +88,7 @@ suite('a configuration that cannot be made live', () => {
   const cases: readonly (readonly [name: string, why: RegExp, adjust: (world: World) => Parameters<World['config']>[0]])[] = [
     [
       'its bundle is not there',
-      /ENOENT.*nowhere/,
+      /nowhere.*ENOENT/,
       ({ path }) =>
         (config) =>
           (config.policy.bundleFile = path('nowhere.tar.gz')),

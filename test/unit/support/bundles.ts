@@ -3,6 +3,10 @@ import { readFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { extract, type Header, pack } from 'tar-stream';
+import type { BundleRules } from '../../../src/bundle/bundle.ts';
+import { OPA_DEFAULTS } from '../../../src/opa/opa.ts';
+
+export const bundleRules: BundleRules = { maxBytes: 1 << 24, signing: null, compile: OPA_DEFAULTS };
 
 type Name = 'echo' | 'needy' | 'lacking';
 
