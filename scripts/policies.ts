@@ -106,8 +106,10 @@ export function readBundle(bytes: Uint8Array): Map<string, Buffer> {
 /** A bundle can build well and need a built-in that the sidecar does not have. */
 async function load(archive: Uint8Array): Promise<void> {
   const rules: BundleRules = { maxBytes: 1 << 24, signing: null, compile: OPA_DEFAULTS };
+  const options = { workers: 1, timeoutMs: 5000, maxMemoryBytes: 1 << 25, maxTtlSeconds: 5, now: Date.now };
   try {
-    await loadPolicy(await readPolicy(archive, rules), { maxMemoryBytes: 1 << 25, maxTtlSeconds: 5, now: Date.now });
+    const policy = await loadPolicy(await readPolicy(archive, rules), options);
+    await policy.close();
   } catch (error) {
     if (error instanceof PolicyRefused) throw new Refusal(`the sidecar would not load this bundle: ${error.message}`);
     throw error;

@@ -50,7 +50,7 @@ export async function check(http: HttpFacts, ports: Ports, deadlineMs: number): 
   const route = findRoute(asked.value, ports.sealer, ports.views); // of which server
   if (!route.ok) return denied(route.denial, facts, ports);
   return isForFrontDoor(asked.value, route.value, ports.views)
-    ? visit(asked.value, route.value, facts, ports)
+    ? visit(asked.value, route.value, facts, ports, deadlineMs)
     : forward(asked.value, route.value, facts, ports, deadlineMs); // may they, with which token, and how it gets there
 }
 
@@ -69,16 +69,17 @@ async function forward(asked: Asked, route: Route, facts: Facts, ports: Ports, d
 }
 
 /** To the front door, which asks the backends it concerns; each of its questions is authorized on its own. */
-function visit(asked: Asked, route: Route, facts: Facts, ports: Ports): Verdict {
+async function visit(asked: Asked, route: Route, facts: Facts, ports: Ports, deadlineMs: number): Promise<Verdict> {
   const { resource, principal, subjectToken } = asked;
   facts.operation = route.operation;
   const concerned = route.backend === null ? resource.members.map((member) => member.resource) : [route.backend];
   facts.resource = route.backend ?? resource;
   facts.tool = toolFacts(facts.resource, ports.views, route.operation.tool);
-  const allowed = authorizeAny(
+  const allowed = await authorizeAny(
     concerned.map((backend) => ({ ...asked, resource: backend, operation: route.operation })),
     ports,
     facts,
+    deadlineMs,
   );
   if (!allowed.ok) return denied(allowed.denial, facts, ports);
   const dispatched = { facts, principal, entrance: resource, route };

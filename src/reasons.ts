@@ -335,6 +335,10 @@ export const REASONS = {
     'Policy needed more memory than it may have.',
     'Look for a rule that grows with the arguments; the limit is `policy.maxMemoryBytes`.',
   ),
+  policy_timeout: broken(
+    'Policy took longer than it may.',
+    'Look for a rule that grows with the arguments; the limit is `policy.timeoutMs`.',
+  ),
 
   tool_changed: forbid(
     'This tool is not the one that was approved.',

@@ -120,9 +120,9 @@ function portsOf(options: FrontDoorServiceOptions): FrontDoorPorts {
   return {
     members: door.members,
     ask: (visit, member, request) => ask(visit as Admitted, member, request, options),
-    keep: (visit, { resource }, method, items) => {
+    keep: async (visit, { resource }, method, items) => {
       const reader = { ...visit, resource };
-      const kept = judgeVisible(reader, LISTS.get(method) as ListRow, items, {
+      const kept = await judgeVisible(reader, LISTS.get(method) as ListRow, items, {
         ...ports,
         showsStepUp: processing.stepUpItems === 'show',
       });

@@ -80,9 +80,7 @@ export async function buildLive(
   const ports: Ports = {
     resources,
     verify: verifier.verify,
-    get policy() {
-      return policy();
-    },
+    policy,
     delegate: {
       exchange: exchange && counted('exchange', exchange, metrics, config),
       mint: mint && counted('mint', mint.delegate, metrics, config),

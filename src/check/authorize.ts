@@ -12,8 +12,8 @@ import type { Delegate, Delegation } from '../delegation/delegation.ts';
 import { delegationHeaders } from '../delegation/headers.ts';
 import type { HttpFacts } from '../http.ts';
 import type { Operation } from '../mcp/operation.ts';
-import type { Outbound } from '../policy/decision.ts';
-import { inputText, policyInput } from '../policy/input.ts';
+import type { Inbound, LogOnly, Outbound } from '../policy/decision.ts';
+import { inputText, type PolicyInput, policyInput } from '../policy/input.ts';
 import type { Policy } from '../policy/policy.ts';
 import { type Outcome, type Reason, reasonRow } from '../reasons.ts';
 import type { Resource, ToolFacts } from '../resource.ts';
@@ -21,10 +21,11 @@ import { deny, ok, type Result } from '../result.ts';
 import type { Principal } from '../token/principal.ts';
 import type { Denial } from '../verdict.ts';
 import { corsHeaders, type Response, refusal } from './answer.ts';
+import { principalKey } from './session.ts';
 
 export interface AuthorizePorts {
-  /** The policy in force, or null while there is none. */
-  readonly policy: Policy | null;
+  /** The policy in force, or null while there is none; taken once for a request. */
+  readonly policy: () => Policy | null;
   readonly delegate: Readonly<Record<'exchange' | 'mint', Delegate | null>>;
   readonly allowedOrigins: ReadonlySet<string>;
   /** What the backends said of themselves. */
@@ -67,10 +68,24 @@ export interface Facts {
   principal: Principal | null;
   /** Revision of the policy that was asked. */
   revision: string | null;
+  /** What policy was asked and what it said; null where it was not asked. */
+  asked: {
+    readonly input: PolicyInput;
+    readonly revision: string;
+    readonly inbound: Said;
+    readonly outbound: Said | null;
+  } | null;
   outbound: Outbound | null;
   delegation: Delegation | null;
   /** Milliseconds each stage took. */
   readonly stages: Partial<Record<Stage, number>>;
+}
+
+/** What one of its rules said, or what was made of its silence. */
+export interface Said {
+  readonly allow: boolean;
+  readonly reason: Reason;
+  readonly logOnly?: readonly LogOnly[];
 }
 
 /** What Envoy is told: let the request go on with these headers, or answer it with this response. */
@@ -119,24 +134,25 @@ async function walk(
   deadlineMs: number,
 ): Promise<Result<Answer>> {
   const { http, resource, operation, principal } = asked;
-  const lap = stopwatch(facts, ports.clock);
-
-  const { policy } = ports;
+  const policy = ports.policy();
   if (policy === null) return deny({ reason: 'policy_undefined' });
   facts.revision = policy.revision;
-  const questions = policy.ask(inputText(policyInput(http, resource, operation, principal, tool, ports.policyHeaders)));
-  const inbound = questions.inbound(); // is it allowed
-  lap('inbound');
-  if (!inbound.ok) return inbound;
+  const input = inputFor(policy, asked, tool, ports);
+  const caller = principalKey(principal);
+  const { inbound, outbound, ...took } = await policy.ask({ input: inputText(input), caller, deadlineMs });
+  facts.asked = { input, revision: policy.revision, inbound: saidBy(inbound), outbound: null };
+  facts.stages.inbound = took.inboundMs;
+  if (!inbound.ok || outbound === null) return inbound.ok ? deny({ reason: 'policy_undefined' }) : inbound; // is it allowed
   const changed =
     operation.tool === null ? null : judgePin(resource, operation.tool, ports.views(resource.name), ports.approvals());
   if (changed !== null) return deny({ reason: changed }); // is it still the tool that was approved
-  const outbound = questions.outbound(); // with which authority
-  lap('outbound');
-  if (!outbound.ok) return outbound;
+  facts.asked = { ...facts.asked, outbound: saidBy(outbound) };
+  facts.stages.outbound = took.outboundMs;
+  if (!outbound.ok) return outbound; // with which authority
   facts.outbound = outbound.value;
 
   if (ports.now() >= deadlineMs) return deny({ reason: 'deadline_exceeded' });
+  const lap = stopwatch(facts, ports.clock);
   const delegation = await delegate(asked, outbound.value, ports, deadlineMs);
   lap('delegate');
   if (!delegation.ok) return delegation;
@@ -150,21 +166,42 @@ async function walk(
  * What one of several backends would allow: for messages that are for all of them, of which each is asked on its own later.
  * The verdict is the first yes, or the first no.
  */
-export function authorizeAny(asked: readonly Asked[], ports: AuthorizePorts, facts: Facts): Result<null> {
-  const { policy } = ports;
+export async function authorizeAny(
+  asked: readonly Asked[],
+  ports: AuthorizePorts,
+  facts: Facts,
+  deadlineMs: number,
+): Promise<Result<null>> {
+  const policy = ports.policy();
   if (policy === null) return deny({ reason: 'policy_undefined' });
   facts.revision = policy.revision;
   const lap = stopwatch(facts, ports.clock);
-  let first: Result<null> = deny({ reason: 'policy_undefined' });
-  for (const [index, { http, resource, operation, principal }] of asked.entries()) {
-    const tool = toolFacts(resource, ports.views, operation.tool);
-    const input = inputText(policyInput(http, resource, operation, principal, tool, ports.policyHeaders));
-    const answer = policy.ask(input).inbound();
-    if (answer.ok || index === 0) first = answer;
-    if (answer.ok) break;
-  }
+  // All at once: a policy that is replaced meanwhile still answers what it was asked before.
+  const answers = await Promise.all(
+    asked.map(async (one) => {
+      const input = inputFor(policy, one, toolFacts(one.resource, ports.views, one.operation.tool), ports);
+      const inbound = await policy.askInbound({ input: inputText(input), caller: principalKey(one.principal), deadlineMs });
+      return { input, inbound };
+    }),
+  );
   lap('inbound');
-  return first;
+  const decisive = answers.find(({ inbound }) => inbound.ok) ?? answers[0];
+  if (decisive === undefined) return deny({ reason: 'policy_undefined' });
+  const { input, inbound } = decisive;
+  facts.asked = { input, revision: policy.revision, inbound: saidBy(inbound), outbound: null };
+  return inbound.ok ? ok(null) : inbound;
+}
+
+function inputFor(policy: Policy, asked: Asked, tool: ToolFacts, { policyHeaders }: AuthorizePorts): PolicyInput {
+  const { http, resource, operation, principal } = asked;
+  const declared = operation.tool === null ? null : policy.declaredArguments(resource.name, operation.tool);
+  return policyInput(http, resource, operation, principal, tool, policyHeaders, declared);
+}
+
+function saidBy(result: Result<Inbound | Outbound>): Said {
+  if (!result.ok) return { allow: false, reason: result.denial.reason };
+  const logOnly = 'logOnly' in result.value ? result.value.logOnly : [];
+  return { allow: true, reason: 'allowed', ...(logOnly.length > 0 && { logOnly }) };
 }
 
 function delegate(
@@ -205,6 +242,7 @@ export function newFacts(http: HttpFacts, decisionId: string): Facts {
     tool: null,
     principal: null,
     revision: null,
+    asked: null,
     outbound: null,
     delegation: null,
     stages: {},

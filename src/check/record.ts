@@ -31,6 +31,8 @@ export interface DecisionRecord {
   readonly scope: string | undefined;
   readonly delegation_token_id: string | undefined;
   readonly revision: string | undefined;
+  /** Rules that would have refused, were they not only watched. */
+  readonly log_only: readonly string[] | undefined;
   readonly trace_id: string | undefined;
   readonly request_id: string | undefined;
 }
@@ -65,6 +67,7 @@ export function decisionRecord({ outcome, reason, answer, facts, read }: Verdict
     scope: cut(outbound?.scopes.join(' ')),
     delegation_token_id: cut(delegation?.tokenId),
     revision: facts.revision ?? undefined,
+    log_only: facts.asked?.inbound.logOnly?.map(({ rule }) => rule),
     trace_id: http.traceId ?? undefined,
     request_id: cut(http.requestId || undefined),
   };

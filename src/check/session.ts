@@ -23,12 +23,20 @@ export interface Session {
 }
 
 /** Issuer, subject and client, as one short text. */
-export function principalKey({ issuer, subject, clientId }: Principal): string {
-  return createHash('sha256')
+export function principalKey(principal: Principal): string {
+  const known = keys.get(principal);
+  if (known !== undefined) return known;
+  const { issuer, subject, clientId } = principal;
+  const key = createHash('sha256')
     .update(JSON.stringify([issuer, subject, clientId]))
     .digest('base64url')
     .slice(0, 22);
+  keys.set(principal, key);
+  return key;
 }
+
+/** A principal lasts as long as its verified token is kept, and is asked about with every request. */
+const keys = new WeakMap<Principal, string>();
 
 export function sealSession(sealer: Sealer, { principal, resource, backends }: Session): string {
   const entries = Object.entries(backends).map(([name, { id, revision }]) => [name, id, revision]);

@@ -16,6 +16,7 @@ import { type Reason, reasonRow } from '../reasons.ts';
 import type { Resource } from '../resource.ts';
 import { deny, ok, type Result } from '../result.ts';
 import type { Principal } from '../token/principal.ts';
+import { principalKey } from './session.ts';
 
 export interface Reader {
   readonly http: HttpFacts;
@@ -27,25 +28,31 @@ export interface Reader {
 }
 
 export interface VisiblePorts {
-  readonly policy: Policy | null;
+  readonly policy: () => Policy | null;
   readonly policyHeaders: readonly string[];
   /** Whether to show what the caller could use with a scope that it can still obtain. */
   readonly showsStepUp: boolean;
   readonly views: Views;
   /** Null where tools are not pinned. */
   readonly approvals: () => Approvals | null;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
 }
+
+/** For all items of a list to be judged. */
+const LIST_WITHIN_MS = 5000;
 
 const ABOUT_ARGUMENTS: ReadonlySet<Reason> = new Set(['argument_forbidden', 'limit_exceeded']);
 
 /** For each name whether it is shown; a denial where policy is broken. */
-export function judgeVisible(
+export async function judgeVisible(
   reader: Reader,
   row: ListRow,
   items: readonly ListItem[],
   ports: VisiblePorts,
-): Result<readonly boolean[]> {
-  const { policy, policyHeaders, showsStepUp, views } = ports;
+): Promise<Result<readonly boolean[]>> {
+  const { policyHeaders, showsStepUp, views } = ports;
+  const policy = ports.policy();
   if (policy === null) return deny({ reason: 'policy_undefined' });
   const use: Operation = { ...reader.operation, kind: 'request', method: row.asks, targets: [], tool: null, arguments: null };
   const base = policyInput(
@@ -56,13 +63,15 @@ export function judgeVisible(
     reader.principal,
     toolFacts(reader.resource, views, null),
     policyHeaders,
+    null,
   );
   const texts = items.map(({ name }) => {
     const tool = row.target === 'tool' ? name : null;
     const mcp = { ...base.mcp, targets: [{ type: row.target, name }], tool };
     return itemTexts({ mcp, tool: toolFacts(reader.resource, views, tool) });
   });
-  const answers = policy.askEach(inputText(base), itemMembers, texts);
+  const asked = { input: inputText(base), caller: principalKey(reader.principal), deadlineMs: ports.now() + LIST_WITHIN_MS };
+  const answers = await policy.askEach(asked, itemMembers, texts);
   if (!answers.ok) return answers;
   const broken = answers.value.find((answer) => !answer.ok && reasonRow(answer.denial.reason).outcome === 'error');
   if (broken?.ok === false) return broken;

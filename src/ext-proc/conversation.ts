@@ -16,7 +16,8 @@ import {
 } from './messages.ts';
 
 export interface Conversation {
-  readonly answer: (shown: Shown) => Reply;
+  /** One message after the other: the next is shown once this one is answered. */
+  readonly answer: (shown: Shown) => Promise<Reply>;
   /** Nothing more comes, whether or not anything should. */
   readonly end: () => void;
 }
@@ -50,28 +51,32 @@ export function beginConversation(exchange: Exchange): Conversation {
     return replyToBody('request_body', replacement);
   }
 
-  function answerResponseHeaders({ status, headers, isLast }: Extract<Shown, { kind: 'response_headers' }>): Reply {
-    const step = exchange.responseHeaders(status, headers, isLast);
+  async function answerResponseHeaders({
+    status,
+    headers,
+    isLast,
+  }: Extract<Shown, { kind: 'response_headers' }>): Promise<Reply> {
+    const step = await exchange.responseHeaders(status, headers, isLast);
     if (step.kind === 'respond') return instead(step);
     expected = step.wantsBody && !isLast ? ['response_body', 'response_trailers'] : [];
     return replyToResponseHeaders(step, isLast);
   }
 
-  function answerResponseBody(piece: Buffer, isLast: boolean): Reply {
-    const replacement = exchange.responseBody(piece, isLast);
+  async function answerResponseBody(piece: Buffer, isLast: boolean): Promise<Reply> {
+    const replacement = await exchange.responseBody(piece, isLast);
     if (isLast) expected = [];
     return replyToBody('response_body', replacement);
   }
 
   /** The body ended with the piece before; what was held back of it has no message left to go in. */
-  function answerResponseTrailers(): Reply {
+  async function answerResponseTrailers(): Promise<Reply> {
     expected = [];
-    const held = exchange.responseBody(NO_BYTES, true);
+    const held = await exchange.responseBody(NO_BYTES, true);
     if (held.length > 0) throw new ProtocolError('trailers end a body of which the end was held back');
     return replyToTrailers('response_trailers');
   }
 
-  function answer(shown: Shown): Reply {
+  async function answer(shown: Shown): Promise<Reply> {
     if (!expected.includes(shown.kind)) throw new ProtocolError(`${shown.kind} came unasked`);
     switch (shown.kind) {
       case 'request_headers':

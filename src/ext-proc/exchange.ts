@@ -29,14 +29,18 @@ export interface ResponseStep {
   readonly wantsBody: boolean;
 }
 
-/** Called in this order, each at most once but the last. What throws ends the exchange: Envoy answers 500 or resets. */
+/** Called in this order, each at most once but the last, and only once the one before has answered. What throws ends the exchange: Envoy answers 500 or resets. */
 export interface Exchange {
   readonly requestHeaders: (headers: Headers) => RequestStep | Instead;
   readonly requestBody: (body: Buffer) => Buffer | Instead;
   /** @param isLast no body follows. */
-  readonly responseHeaders: (status: number, headers: Headers, isLast: boolean) => ResponseStep | Instead;
+  readonly responseHeaders: (
+    status: number,
+    headers: Headers,
+    isLast: boolean,
+  ) => ResponseStep | Instead | Promise<ResponseStep | Instead>;
   /** What goes on in place of a piece; may be empty, to hold it back. */
-  readonly responseBody: (piece: Buffer, isLast: boolean) => Buffer;
+  readonly responseBody: (piece: Buffer, isLast: boolean) => Promise<Buffer>;
   /** Once and last, where Envoy gave the exchange up before what was wanted of it had come. */
   readonly abandoned?: () => void;
 }

@@ -35,17 +35,17 @@ export function extProcService(options: ExtProcOptions): Service {
   const asIs = (bytes: Buffer): Buffer => bytes;
   // Read and written here and not by grpc-js, so that a failure of either is one of the exchange.
   const definition: ServiceDefinition = { Process: { ...Process, requestDeserialize: asIs, responseSerialize: asIs } };
-  const answer = (converse: Conversation, bytes: Buffer): Buffer => {
+  const answer = async (converse: Conversation, bytes: Buffer): Promise<Buffer> => {
     // Its declared type is that of messages we send.
     const message = Process.requestDeserialize(bytes) as ProcessingRequest;
-    return Process.responseSerialize(converse.answer(readMessage(message)));
+    return Process.responseSerialize(await converse.answer(readMessage(message)));
   };
   return { name: EXT_PROC_NAME, definition, implementation: { Process: processHandler(options, answer) } };
 }
 
 function processHandler(
   { open, maxInFlight, onFailure, onInFlight }: ExtProcOptions,
-  answer: (converse: Conversation, bytes: Buffer) => Buffer,
+  answer: (converse: Conversation, bytes: Buffer) => Promise<Buffer>,
 ): (call: Call) => void {
   let inFlight = 0;
   const count = (change: 1 | -1): void => {
@@ -56,6 +56,9 @@ function processHandler(
   return function Process(call) {
     let converse: Conversation | null = null;
     let failed = false;
+    let closed = false;
+    /** One message after the other, and none is read before the one before is answered. */
+    let answering = Promise.resolve();
 
     function fail(code: status, details: string, cause: unknown): void {
       failed = true;
@@ -65,19 +68,22 @@ function processHandler(
       onFailure(cause);
     }
 
-    function take(bytes: Buffer): void {
-      if (failed) return;
+    async function take(bytes: Buffer): Promise<void> {
+      if (failed || closed) return;
       try {
         converse ??= beginConversation(open());
-        if (!call.write(answer(converse, bytes))) pauseUntilDrained(call);
+        const reply = await answer(converse, bytes);
+        if (!closed && !call.write(reply)) await drained(call);
       } catch (cause) {
-        fail(status.INTERNAL, 'the exchange cannot be processed', cause);
+        if (!closed) fail(status.INTERNAL, 'the exchange cannot be processed', cause);
+        else onFailure(cause);
       }
     }
 
     count(1);
     // However a stream ends, grpc-js destroys it in the end.
     call.once('close', () => {
+      closed = true;
       try {
         converse?.end();
       } catch (cause) {
@@ -85,9 +91,14 @@ function processHandler(
       }
       count(-1);
     });
-    call.on('data', take);
+    call.on('data', (bytes: Buffer) => {
+      call.pause();
+      answering = answering.then(() => take(bytes)).then(() => void call.resume());
+    });
     call.once('end', () => {
-      if (!failed) call.end();
+      answering.then(() => {
+        if (!failed) call.end();
+      });
     });
     if (inFlight > maxInFlight) {
       fail(status.RESOURCE_EXHAUSTED, 'too many exchanges', new Error(`more than ${maxInFlight} exchanges under way`));
@@ -96,7 +107,8 @@ function processHandler(
 }
 
 /** Nothing piles up here for an Envoy that does not read. */
-function pauseUntilDrained(call: Call): void {
-  call.pause();
-  call.once('drain', () => call.resume());
+function drained(call: Call): Promise<void> {
+  return new Promise((resolve) => {
+    call.once('drain', resolve).once('close', resolve);
+  });
 }

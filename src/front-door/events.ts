@@ -24,7 +24,7 @@ export async function* readEvents(body: AsyncIterable<Uint8Array>, maxEventBytes
     },
   });
   for await (const piece of body) {
-    const { fault } = reader.push(piece);
+    const { fault } = await reader.push(piece);
     yield* read.splice(0);
     if (fault !== null) throw new AnswerInvalid(describe(fault), { cause: fault });
   }

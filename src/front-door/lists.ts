@@ -144,8 +144,8 @@ function readRefusal({ code }: Refusal, cursor: string | undefined): Asked {
 }
 
 /** Where policy cannot be asked there is no list at all. */
-function keepAllowed({ visit, ports, member }: Contact, { method }: ListKind, page: Page): Asked {
-  const kept = ports.keep(
+async function keepAllowed({ visit, ports, member }: Contact, { method }: ListKind, page: Page): Promise<Asked> {
+  const kept = await ports.keep(
     visit,
     member,
     method,

@@ -50,7 +50,12 @@ export interface FrontDoorPorts {
   /** Rejects with BackendRefused, or as fetch does where the backend cannot be reached. The body is a stream. */
   readonly ask: (visit: Visit, member: Member, request: BackendRequest) => Promise<globalThis.Response>;
   /** Which items of a list of `member` the visitor may use; `method` is that of the list, names are without prefix. */
-  readonly keep: (visit: Visit, member: Member, method: string, items: readonly ListItem[]) => Result<readonly boolean[]>;
+  readonly keep: (
+    visit: Visit,
+    member: Member,
+    method: string,
+    items: readonly ListItem[],
+  ) => Promise<Result<readonly boolean[]>>;
   readonly views: Views;
   readonly sealSession: (session: Session) => string;
   /** Told of a backend that could not be reached or answered nonsense, for log and metrics. */

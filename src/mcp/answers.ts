@@ -28,8 +28,8 @@ export interface AnswerRules {
 }
 
 export interface AnswerRewriter {
-  /** What goes on in place of a piece. */
-  readonly push: (piece: Uint8Array, isLast: boolean) => Buffer;
+  /** What goes on in place of a piece; one after the other. */
+  readonly push: (piece: Uint8Array, isLast: boolean) => Promise<Buffer>;
   /** Nothing goes on any more: a list that was asked for and has not come is told of. */
   readonly abandon: (what: string) => void;
 }
@@ -57,7 +57,8 @@ export function kindOfAnswer(contentType: string | null): AnswerKind {
  * where one may be repeated it is thrown.
  */
 export function createAnswerRewriter(rules: AnswerRules): AnswerRewriter {
-  if (rules.list === null && rules.marks === null && rules.sealTask === null) return { push: toBuffer, abandon: () => {} };
+  if (rules.list === null && rules.marks === null && rules.sealTask === null)
+    return { push: async (piece) => toBuffer(piece), abandon: () => {} };
   const answer: Answer = { rules, list: rules.list === null ? null : watchLists(rules.list) };
   return { push: pushOf(answer), abandon: (what) => answer.list?.end(what) };
 }
@@ -69,9 +70,9 @@ function pushOf(answer: Answer): Push {
   if (kind === 'events') return rewriteEvents(answer);
   if (kind === 'json') return rewriteBody(answer);
   const { list } = answer;
-  if (list === null) return toBuffer;
-  if (!list.isAsked) return refuseAny;
-  return () => {
+  if (list === null) return async (piece) => toBuffer(piece);
+  if (!list.isAsked) return async (piece) => refuseAny(piece);
+  return async () => {
     list.refuse('neither JSON nor events');
     return Buffer.from(list.takeRefusal() ?? '');
   };
@@ -89,22 +90,22 @@ function rewriteBody(answer: Answer): Push {
   const { maxBytes } = answer.rules;
   const pieces: Buffer[] = [];
   let size = 0;
-  return (piece, isLast) => {
+  return async (piece, isLast) => {
     size += piece.byteLength;
     if (size <= maxBytes) pieces.push(Buffer.from(piece));
     else {
       pieces.length = 0;
-      guard(answer, () => fail('body_too_large'));
+      await guard(answer, () => fail('body_too_large'));
     }
-    const made = isLast && size <= maxBytes ? changeBody(answer, Buffer.concat(pieces)) : NOTHING;
+    const made = isLast && size <= maxBytes ? await changeBody(answer, Buffer.concat(pieces)) : NOTHING;
     const refusal = answer.list?.takeRefusal() ?? null;
     return refusal === null ? made : Buffer.from(refusal);
   };
 }
 
-function changeBody(answer: Answer, body: Buffer): Buffer {
+async function changeBody(answer: Answer, body: Buffer): Promise<Buffer> {
   const limits = { ...ANSWER_LIMITS, maxBytes: answer.rules.maxBytes };
-  const change = body.length === 0 ? 'keep' : guard(answer, () => changeMessage(answer, readJson(body, limits)));
+  const change = body.length === 0 ? 'keep' : await guard(answer, () => changeMessage(answer, readJson(body, limits)));
   answer.list?.end('not the answer');
   if (change === 'keep') return body;
   return change === 'drop' ? NOTHING : Buffer.from(change.text);
@@ -114,20 +115,24 @@ function rewriteEvents(answer: Answer): Push {
   const { list, rules } = answer;
   const rewrite = (event: ServerSentEvent) => changeEvent(answer, event);
   const events = createEventRewriter({ maxEventBytes: rules.maxBytes, rewrite });
-  return (piece, isLast) => {
-    const { bytes, fault } = events.push(piece);
-    if (fault !== null) guard(answer, () => fail(fault.fault));
+  return async (piece, isLast) => {
+    const { bytes, fault } = await events.push(piece);
+    if (fault !== null) await guard(answer, () => fail(fault.fault));
     if (isLast) list?.end('ended without the answer');
     const refusal = list?.takeRefusal() ?? null;
     return refusal === null ? bytes : Buffer.concat([bytes, Buffer.from(writeEvent(refusal))]);
   };
 }
 
-function changeEvent(answer: Answer, event: ServerSentEvent): EventChange {
-  const { list, rules } = answer;
-  const { data, id } = event;
-  const isRead = data !== null && holdsMessage(event, list);
-  const change = isRead ? guard(answer, () => changeMessage(answer, readJsonText(data, ANSWER_LIMITS))) : 'keep';
+function changeEvent(answer: Answer, event: ServerSentEvent): EventChange | Promise<EventChange> {
+  const { data } = event;
+  if (data === null || !holdsMessage(event, answer.list)) return markEvent(answer, event, 'keep');
+  return guard(answer, () => changeMessage(answer, readJsonText(data, ANSWER_LIMITS))).then((change) =>
+    markEvent(answer, event, change),
+  );
+}
+
+function markEvent({ list, rules }: Answer, { id }: ServerSentEvent, change: Change): EventChange {
   if (list?.state() === 'refused') return 'end';
   if (change === 'drop') return 'drop';
   // An empty id takes back the one before.
@@ -145,9 +150,9 @@ function fail(fault: Reason): never {
 }
 
 /** What cannot be read ends the list that was asked for; where none was, it is thrown on. */
-function guard({ list }: Answer, work: () => Change): Change {
+async function guard({ list }: Answer, work: () => Promise<Change>): Promise<Change> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     if (!(error instanceof AnswerUnreadable) || !list?.isAsked) throw error;
     list.refuse(error.fault);
@@ -155,11 +160,11 @@ function guard({ list }: Answer, work: () => Change): Change {
   }
 }
 
-function changeMessage({ rules, list }: Answer, read: Result<JsonDocument>): Change {
+async function changeMessage({ rules, list }: Answer, read: Result<JsonDocument>): Promise<Change> {
   if (!read.ok) return fail(read.denial.reason);
   const { value, text } = read.value;
   if (!isObject(value)) return fail(Array.isArray(value) ? 'batch_unsupported' : 'message_invalid');
-  const listed = list?.change(read.value) ?? { edits: [] };
+  const listed = (await list?.change(read.value)) ?? { edits: [] };
   if (listed === 'drop' || 'text' in listed) return listed;
   const edits = [
     ...listed.edits,

@@ -31,12 +31,12 @@ export type EventChange = 'keep' | 'drop' | 'end' | { readonly data?: string; re
 
 export interface EventRules {
   readonly maxEventBytes: number;
-  readonly rewrite: (event: ServerSentEvent) => EventChange;
+  readonly rewrite: (event: ServerSentEvent) => EventChange | Promise<EventChange>;
 }
 
 export interface EventRewriter {
-  /** What goes on in place of these bytes. After a fault or an end nothing does any more. */
-  readonly push: (piece: Uint8Array) => { readonly bytes: Buffer; readonly fault: AnswerUnreadable | null };
+  /** What goes on in place of these bytes; one piece after the other. After a fault or an end nothing does any more. */
+  readonly push: (piece: Uint8Array) => Promise<{ readonly bytes: Buffer; readonly fault: AnswerUnreadable | null }>;
 }
 
 interface Line {
@@ -77,10 +77,10 @@ export function createEventRewriter(rules: EventRules): EventRewriter {
   const stream: Stream = { rules, out: [], lines: [], parts: [], held: 0, afterCr: null, isStart: true, isEnded: false };
   let fault: AnswerUnreadable | null = null;
   return {
-    push: (piece) => {
+    push: async (piece) => {
       stream.out.length = 0;
       try {
-        if (!stream.isEnded) takePiece(stream, Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
+        if (!stream.isEnded) await takePiece(stream, Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
       } catch (error) {
         if (!(error instanceof AnswerUnreadable)) throw error;
         fault = error;
@@ -103,7 +103,7 @@ function writeData(data: string, end: string): string {
     .join('');
 }
 
-function takePiece(stream: Stream, piece: Buffer): void {
+async function takePiece(stream: Stream, piece: Buffer): Promise<void> {
   if (piece.length === 0) return;
   let at = takeLineFeed(stream, piece);
   let nextCr = -1;
@@ -114,7 +114,9 @@ function takePiece(stream: Stream, piece: Buffer): void {
     const next = end + (piece[end] === CR && piece[end + 1] === LF ? 2 : 1);
     hold(stream, piece.subarray(at, next));
     if (end === piece.length) return;
-    const fate = endLine(stream);
+    const ended = endLine(stream);
+    // Most lines have nothing to wait for.
+    const fate = ended instanceof Promise ? await ended : ended;
     stream.afterCr = piece[end] === CR && next === piece.length && next === end + 1 ? fate : null;
     at = next;
   }
@@ -147,7 +149,7 @@ function hold(stream: Stream, bytes: Buffer): void {
   stream.parts.push(Buffer.from(bytes));
 }
 
-function endLine(stream: Stream): Fate {
+function endLine(stream: Stream): Fate | Promise<Fate> {
   const raw = Buffer.concat(stream.parts);
   stream.parts = [];
   const text = readLine(raw, stream.isStart);
@@ -172,11 +174,17 @@ function readLine(raw: Buffer, isStart: boolean): string {
 }
 
 /** @param blank the line that ends it. */
-function endEvent(stream: Stream, blank: Buffer): Fate {
+function endEvent(stream: Stream, blank: Buffer): Fate | Promise<Fate> {
   const { lines } = stream;
   stream.lines = [];
   if (lines.length === 0) return pass(stream, [blank]);
   const change = stream.rules.rewrite(readEvent(lines));
+  return change instanceof Promise
+    ? change.then((changed) => passChanged(stream, lines, blank, changed))
+    : passChanged(stream, lines, blank, change);
+}
+
+function passChanged(stream: Stream, lines: readonly Line[], blank: Buffer, change: EventChange): Fate {
   if (change === 'keep') return pass(stream, [...lines.map(({ raw }) => raw), blank]);
   if (typeof change === 'object') return pass(stream, [...changeLines(lines, change), blank]);
   stream.isEnded = change === 'end';

@@ -40,7 +40,7 @@ export type ListChange = { readonly edits: readonly Edit[] } | { readonly text: 
 
 export interface ListWatch {
   readonly isAsked: boolean;
-  readonly change: (document: JsonDocument) => ListChange;
+  readonly change: (document: JsonDocument) => ListChange | Promise<ListChange>;
   /** Nothing more passes; unless the list went out before, an error takes its place. @param what is wrong, for the log. */
   readonly refuse: (what: string) => void;
   /** Nothing more comes: refused, if the list is missing. */
@@ -84,14 +84,20 @@ function watchAnswer(rules: ListRules, { row, requestId }: NonNullable<ListRules
     if (state === 'open' && rules.isFailure !== true) refuse(what);
   }
 
-  function change(document: JsonDocument): ListChange {
+  function change(document: JsonDocument): ListChange | Promise<ListChange> {
     if (isCall(document)) return NO_EDITS;
     if (state !== 'open') return 'drop';
     const isOurs = isAnswerTo(document, requestId);
     if (isErrorAtLarge(document) || (isOurs && has(document, 'error'))) return settle({ edits: [], shown: 0, hidden: 0 });
     if (rules.isFailure === true && !has(document, 'result')) return settle({ edits: [], shown: 0, hidden: 0 });
     if (!isOurs) return refuse('another answer');
-    const filtered = filterResult(document, { ...rules, row });
+    return filter(document);
+  }
+
+  async function filter(document: JsonDocument): Promise<ListChange> {
+    const filtered = await filterResult(document, { ...rules, row });
+    // It may have been given up meanwhile.
+    if (state !== 'open') return 'drop';
     return filtered.ok ? settle(filtered.value) : replace(filtered.denial);
   }
 
@@ -126,14 +132,14 @@ function isErrorAtLarge({ value }: JsonDocument): boolean {
 }
 
 function watchReplays(rules: ListRules): ListWatch {
-  function change(document: JsonDocument): ListChange {
+  async function change(document: JsonDocument): Promise<ListChange> {
     const { value, text, members } = document;
     const result = isObject(value) && isObject(value.result) ? value.result : null;
     const row = result === null ? undefined : findList(result);
     if (row === undefined) return NO_EDITS;
     const filtered = isToolResult(result)
       ? deny(listDenial(`${row.member} beside content`))
-      : filterResult(document, { ...rules, row });
+      : await filterResult(document, { ...rules, row });
     if (filtered.ok) {
       const { edits, shown, hidden } = filtered.value;
       rules.onOutcome({ row, denial: null, shown, hidden });

@@ -50,7 +50,7 @@ export interface ListItem {
 }
 
 /** Which of these may be shown, in the same order. */
-export type Keep = (items: readonly ListItem[], row: ListRow) => Result<readonly boolean[]>;
+export type Keep = (items: readonly ListItem[], row: ListRow) => Promise<Result<readonly boolean[]>>;
 
 export interface FilterRules {
   readonly row: ListRow;
@@ -98,10 +98,10 @@ export function findListIn(result: JsonObject): ListRow | undefined {
 }
 
 /** @param document a response with a result. */
-export function filterResult(
+export async function filterResult(
   { value, text, members }: JsonDocument,
   { row, era, maxItems = MAX_ITEMS, keep }: FilterRules,
-): Result<FilteredList> {
+): Promise<Result<FilteredList>> {
   const result = (value as { readonly result: JsonObject }).result;
   const items = Object.hasOwn(result, row.member) ? result[row.member] : undefined;
   if (!Array.isArray(items)) return refuseList(`no ${row.member}`);
@@ -110,7 +110,7 @@ export function filterResult(
   if (items.length > maxItems) return refuseList('too many items');
   const names = readNames(items, row.naming);
   if (typeof names === 'string') return refuseList(names);
-  const kept = keep(
+  const kept = await keep(
     names.map((name, at) => ({ name, value: items[at] as JsonObject })),
     row,
   );

@@ -16,10 +16,25 @@ export interface Outbound {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+export interface Inbound {
+  /** What rules would have refused that are only watched so far. */
+  readonly logOnly: readonly LogOnly[];
+}
+
+/** One of these rules, and what it would have said. */
+export interface LogOnly {
+  readonly rule: string;
+  readonly reason: Reason;
+  readonly message?: string;
+}
+
+const MAX_LOG_ONLY = 16;
+const RULE = /^[A-Za-z0-9_./-]{1,128}$/;
+const LOG_ONLY = new Set(['rule', 'reason', 'message']);
 const MAX_NAME = 2048;
 const MAX_SCOPE = 4096;
 
-const INBOUND = new Set(['allow', 'reason', 'message', 'required_scopes']);
+const INBOUND = new Set(['allow', 'reason', 'message', 'required_scopes', 'log_only']);
 const OUTBOUND = new Set(['allow', 'reason', 'message', 'audience', 'scope', 'ttl_seconds', 'resource', 'headers']);
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 /** Letters and digits only in what we set from policy: a header name cannot be one that Envoy or HTTP gives a meaning. */
@@ -34,9 +49,11 @@ export function readResultSet(text: string): unknown {
   return isObject(only) ? only.result : undefined;
 }
 
-export function readInbound(result: unknown): Result<null> {
+export function readInbound(result: unknown): Result<Inbound> {
+  const logOnly = isObject(result) && Object.hasOwn(result, 'log_only') ? result.log_only : [];
+  if (!isLogOnly(logOnly)) return invalid('log_only');
   const shaped = readAllow(result, INBOUND);
-  return shaped.ok ? ok(null) : shaped;
+  return shaped.ok ? ok({ logOnly }) : shaped;
 }
 
 export function readOutbound(result: unknown, maxTtlSeconds: number): Result<Outbound> {
@@ -80,6 +97,18 @@ function refusal(result: JsonObject, reason: Reason, message: string | undefined
 
 function invalid(member: string): Result<never> {
   return deny({ reason: 'policy_invalid', cause: `the decision's ${member} is missing or of the wrong shape` });
+}
+
+function isLogOnly(value: unknown): value is LogOnly[] {
+  return Array.isArray(value) && value.length <= MAX_LOG_ONLY && value.every(isLogged);
+}
+
+function isLogged(value: unknown): boolean {
+  if (!isObject(value) || !Object.keys(value).every((key) => LOG_ONLY.has(key))) return false;
+  const { rule, reason, message } = value;
+  if (typeof rule !== 'string' || !RULE.test(rule)) return false;
+  if (typeof reason !== 'string' || reason === 'allowed' || !POLICY_REASONS.has(reason)) return false;
+  return message === undefined || isSentence(message);
 }
 
 function areScopes(value: unknown): value is string[] {

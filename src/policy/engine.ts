@@ -16,12 +16,12 @@ declare const WebAssembly: {
   compile(bytes: Uint8Array): Promise<WasmModule>;
   Memory: new (size: { initial: number; maximum: number }) => WasmMemory;
 };
-type WasmModule = Parameters<typeof sdk.loadPolicy>[0];
+export type WasmModule = Parameters<typeof sdk.loadPolicy>[0];
 type WasmMemory = sdk.LoadedPolicy['mem'];
 
 export interface EngineOptions {
-  readonly wasm: Uint8Array;
-  /** The data document of the bundle; as an ArrayBuffer its JSON text. */
+  readonly module: WasmModule;
+  /** The data document of the bundle. */
   readonly data: object;
   readonly maxMemoryBytes: number;
   /** Epoch milliseconds, for `time.now_ns`. */
@@ -31,12 +31,11 @@ export interface EngineOptions {
 /** The rules a bundle must have as entry points. */
 export const ENTRYPOINTS = { inbound: 'mcp/inbound/decision', outbound: 'mcp/outbound/decision' } as const;
 
-export type Entrypoint = keyof typeof ENTRYPOINTS;
-
 /** One input, read once; for each entry point asked for the result set, as JSON text. */
-export type Evaluation = (entrypoint: Entrypoint) => Result<string>;
+export type Evaluation = (entrypoint: string) => Result<string>;
 
 export interface Engine {
+  readonly entrypoints: readonly string[];
   /** @param input JSON text. */
   readonly take: (input: string) => Evaluation;
   /**
@@ -46,16 +45,29 @@ export interface Engine {
    * @param each for each question the JSON texts of these members.
    */
   readonly takeEach: (input: string, members: readonly string[], each: Iterable<readonly string[]>) => Result<string[]>;
+  /** A new instance where the last evaluation broke the one there was, now rather than with the next question. */
+  readonly restore: () => void;
 }
 
 const PAGE_BYTES = 65536;
 /** Room for the data segments of a large policy; a smaller memory would refuse it when it is loaded. */
 const INITIAL_PAGES = 64;
 
-export async function loadEngine(options: EngineOptions): Promise<Engine> {
-  const module = await compile(options.wasm);
+/** Rejects with PolicyRefused. */
+export async function compileModule(wasm: Uint8Array): Promise<WasmModule> {
+  try {
+    return await WebAssembly.compile(wasm);
+  } catch (cause) {
+    throw new PolicyRefused('wasm_invalid', 'policy.wasm is not WebAssembly', { cause });
+  }
+}
+
+/** Throws PolicyRefused. */
+export function createEngine(options: EngineOptions): Engine {
+  const { module } = options;
   const memory = allocate(options);
   let policy: LoadedPolicy | null = prepare(module, memory, options);
+  const entrypoints = Object.keys(policy.entrypoints);
   /** The input that stands in the instance's memory; there is room for one. */
   let resident: Taken | null = null;
 
@@ -66,17 +78,23 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     return deny({ reason: OUT_OF_MEMORY.test(cause) ? 'policy_memory' : 'policy_failed', cause });
   }
 
+  function restore(): LoadedPolicy {
+    policy ??= instantiate(module, memory, options);
+    return policy;
+  }
+
   function take(input: string): Evaluation {
     let taken: Taken | null = null;
 
     return (entrypoint) => {
       try {
-        policy ??= instantiate(module, memory, options);
-        if (taken === null || taken !== resident || taken.policy !== policy) {
-          taken = { policy, address: parseInput(policy, input) };
+        const asked = restore();
+        if (!Object.hasOwn(asked.entrypoints, entrypoint)) return deny({ reason: 'policy_undefined' });
+        if (taken === null || taken !== resident || taken.policy !== asked) {
+          taken = { policy: asked, address: parseInput(asked, input) };
           resident = taken;
         }
-        return ok(evaluate(taken.policy, taken.address, ENTRYPOINTS[entrypoint]));
+        return ok(evaluate(taken.policy, taken.address, entrypoint));
       } catch (thrown) {
         return broken(thrown);
       }
@@ -86,14 +104,13 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   function takeEach(input: string, members: readonly string[], each: Iterable<readonly string[]>): Result<string[]> {
     resident = null;
     try {
-      policy ??= instantiate(module, memory, options);
-      return ok(evaluateEach(policy, ENTRYPOINTS.inbound, input, members, each));
+      return ok(evaluateEach(restore(), ENTRYPOINTS.inbound, input, members, each));
     } catch (thrown) {
       return broken(thrown);
     }
   }
 
-  return { take, takeEach };
+  return { entrypoints, take, takeEach, restore };
 }
 
 /** An input in an instance's memory. */
@@ -105,14 +122,6 @@ interface Taken {
 type LoadedPolicy = sdk.LoadedPolicy;
 
 const OUT_OF_MEMORY = /opa_malloc|memory|Maximum/i;
-
-async function compile(wasm: Uint8Array): Promise<WasmModule> {
-  try {
-    return await WebAssembly.compile(wasm);
-  } catch (cause) {
-    throw new PolicyRefused('wasm_invalid', 'policy.wasm is not WebAssembly', { cause });
-  }
-}
 
 /** The first instance, once it is sure that calls can be answered with it. */
 function prepare(module: WasmModule, memory: WasmMemory, options: EngineOptions): LoadedPolicy {

@@ -7,6 +7,7 @@ import { keptText, quote, quoteOrNull, rfc3339 } from '../json-text.ts';
 import type { Operation } from '../mcp/operation.ts';
 import type { Resource, ToolFacts } from '../resource.ts';
 import type { Principal } from '../token/principal.ts';
+import { pickDeclared } from './declared-arguments.ts';
 
 export interface PolicyInput {
   readonly version: 1;
@@ -35,6 +36,7 @@ export interface PolicyInput {
   };
 }
 
+/** @param declared the arguments that policy is given; null: all. */
 export function policyInput(
   http: HttpFacts,
   resource: Resource,
@@ -42,11 +44,13 @@ export function policyInput(
   principal: Principal,
   facts: ToolFacts,
   headerNames: readonly string[],
+  declared: ReadonlySet<string> | null,
 ): PolicyInput {
   const { era, revision, kind, method, targets, tool } = operation;
+  const args = operation.arguments === null ? null : pickDeclared(operation.arguments, declared);
   return {
     version: 1,
-    mcp: { era, revision, kind, method, targets, tool, arguments: operation.arguments, backend: resource.name },
+    mcp: { era, revision, kind, method, targets, tool, arguments: args, backend: resource.name },
     principal,
     tool: facts,
     request: {

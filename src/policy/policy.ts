@@ -1,70 +1,180 @@
-/** The policy in force: one bundle's engine under one revision. Both questions of a request go to the same one. */
+/**
+ * One policy, asked in threads of its own: what is asked, and the strict reading of what it says. Both questions of a request
+ * go to the same policy, in one visit.
+ */
 import { LRUCache } from 'lru-cache';
 import type { Bundle } from '../bundle/bundle.ts';
 import { ok, type Result } from '../result.ts';
-import { type Outbound, readInbound, readOutbound, readResultSet } from './decision.ts';
-import { type Engine, loadEngine } from './engine.ts';
+import { type Inbound, type Outbound, readInbound, readOutbound, readResultSet } from './decision.ts';
+import { indexDeclared } from './declared-arguments.ts';
+import { ENTRYPOINTS } from './engine.ts';
+import { openEvaluator } from './evaluator.ts';
+import type { Ask, Reply, Said } from './evaluator-messages.ts';
+import type { Asked } from './evaluator-seat.ts';
+import { compileOnce } from './module.ts';
+import { probe } from './probes.ts';
+
+export type { Asked } from './evaluator-seat.ts';
+
+/** What a policy is made of. */
+export interface PolicySource {
+  readonly revision: string;
+  readonly digest: string;
+  readonly wasm: Uint8Array;
+  /** The data document as JSON text. */
+  readonly data: string;
+}
 
 export interface PolicyOptions {
+  /** Threads. */
+  readonly workers: number;
+  /** For one evaluation. */
+  readonly timeoutMs: number;
   readonly maxMemoryBytes: number;
   readonly maxTtlSeconds: number;
+  /** Epoch milliseconds. */
   readonly now: () => number;
 }
 
-/** Both questions about one request. */
-export interface Questions {
+export interface Answer {
   /** May this principal do this? */
-  readonly inbound: () => Result<null>;
-  /** Which delegation token goes to the backend? Asked only after inbound allowed. */
-  readonly outbound: () => Result<Outbound>;
+  readonly inbound: Result<Inbound>;
+  /** Which delegation token goes to the backend? Null unless inbound allows. */
+  readonly outbound: Result<Outbound> | null;
+  /** With the time that it waited. */
+  readonly inboundMs: number;
+  readonly outboundMs: number;
 }
 
 export interface Policy {
   readonly revision: string;
-  /** @param input the JSON text of a PolicyInput. */
-  readonly ask: (input: string) => Questions;
+  readonly digest: string;
+  /** Both questions about one request. */
+  readonly ask: (asked: Asked) => Promise<Answer>;
+  readonly askInbound: (asked: Asked) => Promise<Result<Inbound>>;
   /** The inbound question for many inputs that differ in `members` alone: see Engine.takeEach. */
-  readonly askEach: (...asked: Parameters<Engine['takeEach']>) => Result<readonly Result<null>[]>;
+  readonly askEach: (
+    asked: Asked,
+    members: readonly string[],
+    each: Iterable<readonly string[]>,
+  ) => Promise<Result<readonly Result<Inbound>[]>>;
+  /** What any other entry point says; undefined where its rule is. */
+  readonly evaluate: (entrypoint: string, asked: Asked) => Promise<Result<unknown>>;
+  readonly has: (entrypoint: string) => boolean;
+  /** The arguments of a tool that policy is given; null: all. */
+  readonly declaredArguments: (backend: string, tool: string) => ReadonlySet<string> | null;
+  /** Resolves when what was asked before is answered. */
+  readonly close: () => Promise<void>;
 }
 
+/** Items of a list that are asked about in one go. */
+const CHUNK = 100;
+
 /** Rejects with PolicyRefused: what was in force stays in force. */
-export async function loadPolicy({ wasm, data, revision }: Bundle, options: PolicyOptions): Promise<Policy> {
-  const { maxMemoryBytes, now } = options;
-  const engine = await loadEngine({ wasm, data: new TextEncoder().encode(data).buffer, maxMemoryBytes, now });
+export async function loadPolicy(source: PolicySource, options: PolicyOptions): Promise<Policy> {
+  const { workers, timeoutMs, maxMemoryBytes, maxTtlSeconds, now } = options;
+  const module = await compileOnce(source.wasm);
+  const evaluator = await openEvaluator({ module, data: share(source.data), maxMemoryBytes, workers, timeoutMs, now });
   const inbound = reader(readInbound);
-  const outbound = reader((result) => readOutbound(result, options.maxTtlSeconds));
-  return {
-    revision,
-    ask: (input) => {
-      const evaluate = engine.take(input);
-      return {
-        inbound: () => {
-          const results = evaluate('inbound');
-          return results.ok ? inbound(results.value) : results;
-        },
-        outbound: () => {
-          const results = evaluate('outbound');
-          return results.ok ? outbound(results.value) : results;
-        },
-      };
+  const outbound = reader((result) => readOutbound(result, maxTtlSeconds));
+
+  async function askOne(asked: Asked, entrypoint: string): Promise<Result<string>> {
+    const reply = await evaluator.ask(asked, { kind: 'one', entrypoint });
+    return reply.ok ? toText(reply.value.said[0] as Said) : reply;
+  }
+
+  async function ask(asked: Asked): Promise<Answer> {
+    const startMs = performance.now();
+    const reply = await evaluator.ask(asked, BOTH);
+    const outboundMs = reply.ok ? reply.value.secondMs : 0;
+    return { ...readBoth(reply), inboundMs: performance.now() - startMs - outboundMs, outboundMs };
+  }
+
+  function readBoth(reply: Result<Reply>): Pick<Answer, 'inbound' | 'outbound'> {
+    if (!reply.ok) return { inbound: reply, outbound: null };
+    const [first, second] = reply.value.said;
+    const said = read(first as Said, inbound);
+    return { inbound: said, outbound: said.ok ? read(second as Said, outbound) : null };
+  }
+
+  async function askEach(
+    asked: Asked,
+    members: readonly string[],
+    each: Iterable<readonly string[]>,
+  ): Promise<Result<readonly Result<Inbound>[]>> {
+    const replies = await Promise.all(
+      chunksOf([...each]).map((chunk) => evaluator.ask(asked, { kind: 'each', members, each: chunk })),
+    );
+    const answers: Result<Inbound>[] = [];
+    for (const reply of replies) {
+      if (!reply.ok) return reply;
+      for (const said of reply.value.said) {
+        const text = toText(said);
+        if (!text.ok) return text;
+        answers.push(inbound(text.value));
+      }
+    }
+    return ok(answers);
+  }
+
+  const policy: Policy = {
+    revision: source.revision,
+    digest: source.digest,
+    ask,
+    askInbound: async (asked) => {
+      const text = await askOne(asked, ENTRYPOINTS.inbound);
+      return text.ok ? inbound(text.value) : text;
     },
-    askEach: (...asked) => {
-      const results = engine.takeEach(...asked);
-      return results.ok ? ok(results.value.map(inbound)) : results;
+    askEach,
+    evaluate: async (entrypoint, asked) => {
+      const text = await askOne(asked, entrypoint);
+      return text.ok ? ok(readResultSet(text.value)) : text;
     },
+    has: (entrypoint) => evaluator.entrypoints.includes(entrypoint),
+    declaredArguments: indexDeclared(evaluator.declared),
+    close: evaluator.close,
   };
+  try {
+    await probe(policy, maxTtlSeconds, now);
+  } catch (cause) {
+    await policy.close();
+    throw cause;
+  }
+  return policy;
+}
+
+const BOTH: Ask = { kind: 'both' };
+
+/** For all threads, without a copy for each. */
+function share(text: string): SharedArrayBuffer {
+  const shared = new SharedArrayBuffer(Buffer.byteLength(text));
+  Buffer.from(shared).write(text);
+  return shared;
+}
+
+function chunksOf<T>(items: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(items.length / CHUNK) }, (_, at) => items.slice(at * CHUNK, (at + 1) * CHUNK));
+}
+
+function toText(said: Said): Result<string> {
+  return typeof said === 'string' ? ok(said) : { ok: false, denial: said };
+}
+
+function read<T>(said: Said, judge: (results: string) => Result<T>): Result<T> {
+  const text = toText(said);
+  return text.ok ? judge(text.value) : text;
 }
 
 const MAX_KEPT = 256;
 const MAX_KEPT_CHARACTERS = 1024;
 
 /** A policy says the same few things again and again; each is judged once. What it says is evaluated every time. */
-function reader<T>(read: (result: unknown) => Result<T>): (results: string) => Result<T> {
+function reader<T>(judge: (result: unknown) => Result<T>): (results: string) => Result<T> {
   const known = new LRUCache<string, Result<T>>({ max: MAX_KEPT });
   return (results) => {
     const before = known.get(results);
     if (before !== undefined) return before;
-    const answer = read(readResultSet(results));
+    const answer = judge(readResultSet(results));
     if (results.length <= MAX_KEPT_CHARACTERS) known.set(results, answer);
     return answer;
   };

@@ -111,7 +111,7 @@ function beginExchange(portsNow: () => ProcessingPorts, observer: ProcessingObse
     return instead(refuse({ reason: 'request_invalid', cause }, factsNow(opened)));
   }
 
-  function responseHeaders(status: number, headers: Headers, isLast: boolean): ResponseStep | Instead {
+  async function responseHeaders(status: number, headers: Headers, isLast: boolean): Promise<ResponseStep | Instead> {
     const { plan } = opened;
     if (isOutage(opened, status, headers))
       return instead(refuse({ reason: 'backend_unavailable', cause: `answered ${status}` }, factsNow(opened)));
@@ -124,11 +124,11 @@ function beginExchange(portsNow: () => ProcessingPorts, observer: ProcessingObse
     return beginAnswer(headers, { isFailure, isEmpty: isLast || (!isFailure && status !== 200) }, session);
   }
 
-  function beginAnswer(
+  async function beginAnswer(
     headers: Headers,
     { isFailure, isEmpty }: { readonly isFailure: boolean; readonly isEmpty: boolean },
     session: HeaderChanges,
-  ): ResponseStep | Instead {
+  ): Promise<ResponseStep | Instead> {
     const { plan } = opened;
     const list = listRules(opened, isFailure);
     const isAsked = list?.asked != null;
@@ -143,7 +143,7 @@ function beginExchange(portsNow: () => ProcessingPorts, observer: ProcessingObse
       sealTask: plan.sealsTasks ? taskSealer(opened, ports) : null,
     });
     if (isEmpty && isAsked) {
-      const body = answer.push(Buffer.alloc(0), true).toString();
+      const body = (await answer.push(Buffer.alloc(0), true)).toString();
       return { kind: 'respond', response: { status: LATE_STATUS, headers: [JSON_TYPE, NO_STORE], body } };
     }
     const { set, remove } = isAsked && kindOfAnswer(contentType) === 'other' ? AS_JSON : AS_IT_IS;
@@ -171,7 +171,7 @@ function beginExchange(portsNow: () => ProcessingPorts, observer: ProcessingObse
     requestHeaders,
     requestBody,
     responseHeaders,
-    responseBody: (piece, isLast) => (answer as AnswerRewriter).push(piece, isLast),
+    responseBody: async (piece, isLast) => (answer as AnswerRewriter).push(piece, isLast),
     // Envoy does not tell which. Before the answer had begun it was no list of the backend's.
     abandoned: () => answer?.abandon('the answer was cut off, or the client left'),
   };

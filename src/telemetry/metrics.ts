@@ -109,6 +109,13 @@ export function createMetrics(version: string) {
       'list',
     ]),
     backendUp: gauge('backend_up', 'Whether a backend answered the sidecar itself when it was last asked: 1 or 0.', ['backend']),
+    logOnly: counter(
+      'log_only_total',
+      'What rules would have refused that are only watched (log_only). rule: as policy names it, 100 at most, else other; reason and tool as in decisions_total.',
+      ['rule', 'reason', 'tool', 'backend'],
+    ),
+    /** Rules that have been a label's value. */
+    ruleLabels: new Set<string>(),
     /** Tools known by the catalog alone that have been a label's value, by backend. */
     catalogLabels: new Map<string, Set<string>>(),
     logLines: counter('decision_log_lines_total', 'Decision-log lines. outcome: written or lost.', ['outcome']),
@@ -175,6 +182,16 @@ export function recordVerdict(
     if (ms !== undefined) metrics.stageDuration.observe({ stage }, ms / 1000);
   }
   if (late) metrics.lateAnswers.inc();
+  for (const { rule, reason: would } of facts.asked?.inbound.logOnly ?? [])
+    metrics.logOnly.inc({ rule: ruleLabel(metrics, rule), reason: would, tool: toolLabel(metrics, facts, tool), backend });
+}
+
+const MAX_RULE_LABELS = 100;
+
+/** A policy may name its rules by what callers send; a label's values must have an end. */
+function ruleLabel({ ruleLabels }: Metrics, rule: string): string {
+  if (ruleLabels.size < MAX_RULE_LABELS) ruleLabels.add(rule);
+  return ruleLabels.has(rule) ? rule : 'other';
 }
 
 /** What a backend calls its tools may change without end; a label's values may not. */
