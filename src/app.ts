@@ -13,12 +13,15 @@ import { processingService } from './app/processing-service.ts';
 import { collectGauges, describeReadiness } from './app/readiness.ts';
 import { needingRestart } from './app/restart.ts';
 import { createRetirement } from './app/retirement.ts';
+import { createShadowService } from './app/shadow-service.ts';
+import { startStatus } from './app/status-service.ts';
 import { serveWellKnown } from './app/well-known.ts';
 import { denied, newFacts, type Verdict } from './check/authorize.ts';
 import { decisionRecord } from './check/record.ts';
 import { check } from './check.ts';
 import type { Config } from './config.ts';
 import { inTime } from './deadline.ts';
+import { shadowLine } from './decision-log/shadow-line.ts';
 import { startServer } from './ext-authz/server.ts';
 import { type HttpFacts, noFacts } from './http.ts';
 import { serveAdmin } from './telemetry/admin.ts';
@@ -83,15 +86,26 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   let reloading = Promise.resolve();
   let draining = false;
 
+  const labels = { id: randomUUID(), version: VERSION };
   const { sink, end } = await openLogFile(config.decisionLog.file, process.stdout);
   const decisionLog = createDecisionLog({
     sink,
     maxBufferedBytes: config.decisionLog.maxBufferedBytes,
-    labels: { id: randomUUID(), version: VERSION },
+    labels,
     onLines: (outcome, count) => metrics.logLines.inc({ outcome }, count),
     onBroken: (cause) => log('error', 'the decision log is broken: every Check is refused', { cause: describeCause(cause) }),
   });
   opened.push(() => inTime(end(decisionLog), END_LOG_MS, () => undefined));
+  const shadow = createShadowService({
+    ...observers,
+    config: () => live.config,
+    live: policy.state,
+    candidate: policy.candidate,
+    writeLine: (event) => decisionLog.writeBeside(shadowLine(event, labels)),
+    now: Date.now,
+    random: Math.random,
+  });
+  opened.push(shadow.close);
 
   async function replaceLive(read: () => Promise<Config>): Promise<void> {
     if (draining) return log('warn', 'stopping: the configuration is not read again');
@@ -123,7 +137,8 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   const admin = await serveAdmin({
     listen: config.admin.listen,
     register: metrics.register,
-    readiness: () => describeReadiness({ live, policy: policy.state(), draining, logFull: decisionLog.isFull() }),
+    readiness: () =>
+      describeReadiness({ live, policy: policy.state(), shadow: shadow.state(), draining, logFull: decisionLog.isFull() }),
     collect: () => {
       counts.flush();
       collectGauges(metrics, live);
@@ -133,6 +148,8 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   const wellKnown = config.wellKnown && (await serveWellKnown(config.wellKnown.listen, () => live));
   if (wellKnown !== undefined) opened.push(wellKnown.close);
   await warmKeys(live);
+  const isLogFull = decisionLog.isFull;
+  opened.push(startStatus({ ...observers, config, labels, policy: policy.state, candidate: policy.candidateState, isLogFull }));
   const server = await startServer({
     ...config.server,
     tls: await readTls(config),
@@ -149,6 +166,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
         throw cause;
       }
       counts.add(verdict, record, elapsedMs, late);
+      shadow.observe(verdict.facts, record);
     },
     onFailure: (cause) => log('error', 'a Check was refused without a verdict', { cause: describeCause(cause) }),
     onInFlight: (count) => metrics.inFlight.set(count),
@@ -180,7 +198,9 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   /** A request of the sidecar's own to a backend, before it is made. */
   function observeOwn(verdict: Verdict, elapsedMs: number): void {
     if (decisionLog.isFull()) throw new Error('the decision log is full');
-    decisionLog.write(verdict, decisionRecord(verdict), elapsedMs, false);
+    const record = decisionRecord(verdict);
+    decisionLog.write(verdict, record, elapsedMs, false);
+    shadow.observe(verdict.facts, record);
   }
 
   /** What was refused after its Check had been answered. */

@@ -29,6 +29,8 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   let supply = first.openSupply();
   let poller = newPoller();
   let lastAttemptAt: number | null = null;
+  let answeredAt: number | null = null;
+  let downloadedAt: number | null = null;
   let unreachable: PolicyError | null = null;
   /** The source's latest, if it was refused. */
   let refusal: Refusal | null = null;
@@ -66,6 +68,9 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       activatedAt: inForce?.activatedAt ?? null,
       source: supply.source,
       lastAttemptAt,
+      answeredAt,
+      downloadedAt,
+      archiveBytes: inForce?.archive.byteLength ?? null,
       lastError: unreachable ?? refusal?.error ?? null,
     };
   }
@@ -76,6 +81,8 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     if (refusal !== null && PASSING.has(refusal.error.code) && now() - refusal.error.at >= TRY_AGAIN_MS) forgetRefusal();
     try {
       const found = await from.fetch(signal);
+      answeredAt = now();
+      if (found.archive !== null) downloadedAt = answeredAt;
       const isNew = await serially(() => offer(found.archive, { validators: found.validators, source: from.source }));
       unreachable = null;
       observer.onLooked(isNew ? 'changed' : 'unchanged');

@@ -19,6 +19,10 @@ export interface PolicyState {
   readonly activatedAt: number | null;
   readonly source: string;
   readonly lastAttemptAt: number | null;
+  /** When the source last answered, and when with an archive. */
+  readonly answeredAt: number | null;
+  readonly downloadedAt: number | null;
+  readonly archiveBytes: number | null;
   /** Null while the source's own latest is in force. */
   readonly lastError: PolicyError | null;
 }

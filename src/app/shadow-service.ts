@@ -3,23 +3,24 @@
  * metrics and decision log. Requests of the sidecar's own are compared as any other; the items of lists are not, nor is a
  * message for several backends before each is asked on its own.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Facts } from '../check/authorize.ts';
 import type { DecisionRecord } from '../check/record.ts';
+import type { Config } from '../config.ts';
 import { createSampler, type ShadowEvent, type ShadowResult } from '../decision-log/shadow-line.ts';
 import type { Outbound } from '../policy/decision.ts';
 import { type Comparison, DIRECTIONS, type Said } from '../policy/flips.ts';
-import type { PolicyInput } from '../policy/input.ts';
 import { type Candidate, createShadow, type Shadow } from '../policy/shadow.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Metrics, toolLabel } from '../telemetry/metrics.ts';
 
-/** A bundle that is loaded, in force or not. */
-export interface Loaded {
+/** As much of a Policy as is needed of a candidate. */
+export interface LoadedCandidate extends Candidate {
   readonly revision: string;
   readonly digest: string;
 }
 
-export interface ShadowRules {
+interface ShadowRules {
   readonly timeoutMs: number;
   readonly maxQueued: number;
   readonly maxQueuedBytes: number;
@@ -28,11 +29,11 @@ export interface ShadowRules {
 }
 
 export interface ShadowServiceOptions {
-  readonly rules: ShadowRules;
-  /** What is in force; null while nothing is. */
-  readonly live: () => Loaded | null;
+  readonly config: () => Pick<Config, 'policy'>;
+  /** What is in force. */
+  readonly live: () => { readonly digest: string | null };
   /** What is beside it; null while there is nothing. */
-  readonly candidate: () => (Loaded & Candidate) | null;
+  readonly candidate: () => LoadedCandidate | null;
   readonly writeLine: (event: ShadowEvent) => void;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -42,14 +43,7 @@ export interface ShadowServiceOptions {
 }
 
 /** As much of a verdict's facts as is compared. */
-export type WatchedFacts = Pick<Facts, 'http' | 'operation' | 'outbound' | 'resource' | 'tool'> & {
-  readonly asked: {
-    readonly input: PolicyInput;
-    readonly revision: string;
-    readonly inbound: Said;
-    readonly outbound: Said | null;
-  } | null;
-};
+export type WatchedFacts = Pick<Facts, 'http' | 'operation' | 'outbound' | 'resource' | 'tool' | 'asked'>;
 
 export interface ShadowState {
   readonly revision: string;
@@ -79,17 +73,34 @@ interface About {
 const BYTES_EACH = 2048;
 
 export function createShadowService(options: ShadowServiceOptions): ShadowService {
-  const { rules, live, metrics, log, now } = options;
-  const keep = createSampler({ ratio: rules.sampleRatio, maxPerSecond: rules.maxLinesPerSecond, now, random: options.random });
+  const { live, metrics, log, now } = options;
+  let config = options.config();
+  let rules = rulesOf(config);
+  let keep = openSampler();
   const counted = new Set<string>();
-  let current: { readonly candidate: Loaded & Candidate; readonly shadow: Shadow<About> } | null = null;
+  let current: { readonly candidate: LoadedCandidate; readonly shadow: Shadow<About> } | null = null;
   let promoted = false;
   resetCounts();
+
+  function openSampler(): () => boolean {
+    return createSampler({ ratio: rules.sampleRatio, maxPerSecond: rules.maxLinesPerSecond, now, random: options.random });
+  }
+
+  /** Whether other rules hold than before. */
+  function takeRules(): boolean {
+    const next = options.config();
+    if (next === config) return false;
+    config = next;
+    if (isDeepStrictEqual(rulesOf(next), rules)) return false;
+    rules = rulesOf(next);
+    keep = openSampler();
+    return true;
+  }
 
   /** The candidate as it is now; one that took another's place begins with counts of its own. */
   function look(): typeof current {
     const candidate = options.candidate();
-    if (candidate !== (current?.candidate ?? null)) {
+    if (takeRules() || candidate !== (current?.candidate ?? null)) {
       void current?.shadow.close();
       current = candidate && { candidate, shadow: open(candidate) };
       promoted = false;
@@ -97,13 +108,13 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
       metrics.shadowInfo.reset();
       if (candidate !== null) metrics.shadowInfo.set({ revision: candidate.revision }, 1);
     }
-    const isInForce = candidate !== null && candidate.digest === live()?.digest;
+    const isInForce = candidate !== null && candidate.digest === live().digest;
     if (isInForce && !promoted) log('info', 'the candidate policy is in force', { revision: candidate.revision });
     promoted = isInForce;
     return current;
   }
 
-  function open(candidate: Loaded & Candidate): Shadow<About> {
+  function open(candidate: LoadedCandidate): Shadow<About> {
     return createShadow<About>({
       ...rules,
       candidate,
@@ -174,6 +185,11 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
     settle: async () => current?.shadow.settle(),
     close: async () => current?.shadow.close(),
   };
+}
+
+function rulesOf({ policy: { shadow, timeoutMs } }: Pick<Config, 'policy'>): ShadowRules {
+  const { sampleRatio = 0, maxLinesPerSecond = 0, maxQueued = 0, maxQueuedBytes = 0 } = shadow ?? {};
+  return { timeoutMs, sampleRatio, maxLinesPerSecond, maxQueued, maxQueuedBytes };
 }
 
 function eventOf({ timeMs, record, liveRevision }: About, comparison: Comparison, revision: string): ShadowEvent {

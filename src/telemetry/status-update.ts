@@ -11,7 +11,7 @@ export interface BundleFacts {
   readonly requestedAt: number | null;
   readonly answeredAt: number | null;
   /** Why the last attempt came to nothing. */
-  readonly error: { readonly code: string; readonly message: string; readonly httpStatus?: number | undefined } | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
 }
 
 export interface StatusFacts {
@@ -56,12 +56,11 @@ function bundleStatus({ name, revision, sizeBytes, error, ...times }: BundleFact
 }
 
 /** OPA has one code for all of it; ours stands where OPA has those of its compiler. */
-function errorStatus({ code, message, httpStatus }: NonNullable<BundleFacts['error']>): Json {
+function errorStatus({ code, message }: NonNullable<BundleFacts['error']>): Json {
   return {
     code: 'bundle_error',
     message: `${code}: ${message}`,
     errors: [{ code, message }],
-    ...(httpStatus === undefined ? {} : { http_code: httpStatus }),
   };
 }
 

@@ -58,14 +58,7 @@ describe('the status', () => {
     assert.equal(bundles.policy.code, 'bundle_error');
     assert.equal(bundles.policy.message, 'signature_invalid: no key fits');
     assert.deepEqual(bundles.policy.errors, [error]);
-    assert.equal('http_code' in bundles.policy, false);
     assert.equal(plugins.bundle.state, 'OK');
-  });
-
-  test('of a download that was answered with a status has it as a number', () => {
-    const error = { code: 'download_failed', message: 'Not Found', httpStatus: 404 };
-    const { bundles } = statusUpdate(factsOf({ bundles: [{ ...ACTIVE, error }] })) as any;
-    assert.equal(bundles.policy.http_code, 404);
   });
 
   test('before the first activation is not ready, and what never was has the time that Go writes', () => {
