@@ -2,11 +2,10 @@
  * The running sidecar: a configuration in, `{ reload, stop }` out. Listeners and metrics live as long as the process;
  * everything else hangs on one `Live` value that a reload replaces as a whole, so a Check sees one configuration throughout.
  */
-import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createBackends, readApprovals } from './app/backends.ts';
+import { maskPolicyOf, openDecisionLog } from './app/decision-log.ts';
 import { serveVisitors } from './app/front-door-service.ts';
-import { openLogFile } from './app/log-file.ts';
 import { startPolicy } from './app/policy.ts';
 import { buildLive, type Live } from './app/ports.ts';
 import { processingService } from './app/processing-service.ts';
@@ -20,12 +19,9 @@ import { denied, newFacts, type Verdict } from './check/authorize.ts';
 import { decisionRecord } from './check/record.ts';
 import { check } from './check.ts';
 import type { Config } from './config.ts';
-import { inTime } from './deadline.ts';
-import { shadowLine } from './decision-log/shadow-line.ts';
 import { startServer } from './ext-authz/server.ts';
 import { type HttpFacts, noFacts } from './http.ts';
 import { serveAdmin } from './telemetry/admin.ts';
-import { createDecisionLog } from './telemetry/decision-log.ts';
 import type { Log } from './telemetry/log.ts';
 import { createMetrics, createVerdictCounts } from './telemetry/metrics.ts';
 import { describeCause } from './telemetry/redact.ts';
@@ -42,8 +38,6 @@ export interface App {
   /** Drains and stops everything; resolves when the decision log has left the process. */
   readonly stop: () => Promise<void>;
 }
-
-const END_LOG_MS = 5000;
 
 /** Rejects where anything cannot be opened; what had been opened by then is closed again. */
 export async function startApp(config: Config, log: Log): Promise<App> {
@@ -86,22 +80,18 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   let reloading = Promise.resolve();
   let draining = false;
 
-  const labels = { id: randomUUID(), version: VERSION };
-  const { sink, end } = await openLogFile(config.decisionLog.file, process.stdout);
-  const decisionLog = createDecisionLog({
-    sink,
-    maxBufferedBytes: config.decisionLog.maxBufferedBytes,
-    labels,
-    onLines: (outcome, count) => metrics.logLines.inc({ outcome }, count),
-    onBroken: (cause) => log('error', 'the decision log is broken: every Check is refused', { cause: describeCause(cause) }),
+  const decisionLog = await openDecisionLog(config, {
+    ...observers,
+    policy: () => maskPolicyOf(live.ports.policy()),
+    standard: process.stdout,
   });
-  opened.push(() => inTime(end(decisionLog), END_LOG_MS, () => undefined));
+  opened.push(decisionLog.end);
   const shadow = createShadowService({
     ...observers,
     config: () => live.config,
     live: policy.state,
     candidate: policy.candidate,
-    writeLine: (event) => decisionLog.writeBeside(shadowLine(event, labels)),
+    write: decisionLog.writeShadow,
     now: Date.now,
     random: Math.random,
   });
@@ -141,6 +131,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
       describeReadiness({ live, policy: policy.state(), shadow: shadow.state(), draining, logFull: decisionLog.isFull() }),
     collect: () => {
       counts.flush();
+      decisionLog.collect();
       collectGauges(metrics, live);
     },
   });
@@ -149,7 +140,16 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   if (wellKnown !== undefined) opened.push(wellKnown.close);
   await warmKeys(live);
   const isLogFull = decisionLog.isFull;
-  opened.push(startStatus({ ...observers, config, labels, policy: policy.state, candidate: policy.candidateState, isLogFull }));
+  opened.push(
+    startStatus({
+      ...observers,
+      config,
+      labels: decisionLog.labels,
+      policy: policy.state,
+      candidate: policy.candidateState,
+      isLogFull,
+    }),
+  );
   const server = await startServer({
     ...config.server,
     tls: await readTls(config),

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { catalog } from './config-schema/catalog.ts';
+import { decisionLog } from './config-schema/decision-log.ts';
 import { authorizationServerFacade } from './config-schema/facade.ts';
 import { frontDoor, processing } from './config-schema/front-door.ts';
 import { listen, MAX_MS, MIB, milliseconds, name, positive, secret, tokenHeader, url } from './config-schema/parts.ts';
@@ -194,13 +195,7 @@ export const configSchema = z.strictObject({
   services,
   policy,
   delegation: delegation.describe('The token that a backend gets.'),
-  decisionLog: z
-    .strictObject({
-      file: z.string().default('-').describe('`-` is standard output.'),
-      maxBufferedBytes: positive(16 * MIB, 'Lines that wait for a slow sink; beyond it Checks are refused.'),
-    })
-    .prefault({})
-    .describe('One JSON line for every Check.'),
+  decisionLog,
   status,
 });
 

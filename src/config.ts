@@ -4,6 +4,7 @@
  */
 import { type Document, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { decisionLogProblems, decisionLogServices } from './config-schema/decision-log.ts';
 import { facadeProblems } from './config-schema/facade.ts';
 import { policyProblems } from './config-schema/policy.ts';
 import { serviceProblems } from './config-schema/services.ts';
@@ -93,19 +94,26 @@ function crossProblems(sections: Partial<Config>): string[] {
       'delegation.mint.issuer: must not be among issuers, or delegation tokens would pass as callers',
     ...frontDoorProblems(sections),
     ...policyProblems(sections.policy),
+    ...decisionLogProblems(
+      sections.decisionLog,
+      resources.map((resource) => resource.name),
+    ),
     ...repeated('services', sections.services ?? [], 'name'),
     ...(sections.services === undefined ? [] : serviceProblems(sections.services, serviceUsers(sections))),
   ].filter((problem) => problem !== false);
 }
 
 /** Who names a service, and where in the configuration. */
-function serviceUsers({ policy, status }: Partial<Config>): { readonly at: string; readonly service: string }[] {
+function serviceUsers({ policy, decisionLog, status }: Partial<Config>): { readonly at: string; readonly service: string }[] {
   const named = [
     { at: 'policy.bundle.service', service: policy?.bundle?.service },
     { at: 'policy.shadow.bundle.service', service: policy?.shadow?.bundle?.service },
     { at: 'status.service', service: status?.service },
   ];
-  return named.filter((one): one is { at: string; service: string } => one.service !== undefined);
+  return [
+    ...named.filter((one): one is { at: string; service: string } => one.service !== undefined),
+    ...decisionLogServices(decisionLog),
+  ];
 }
 
 function resourceProblems(

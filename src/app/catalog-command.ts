@@ -14,6 +14,7 @@ import { describeCause } from '../telemetry/redact.ts';
 import { VERSION } from '../version.ts';
 import { backendsOf, MAX_CATALOG_BYTES } from './backends.ts';
 import { createPaint, currentDefinition, describeDifferences, describeView, differences } from './catalog-report.ts';
+import { maskPolicyOf } from './decision-log.ts';
 import { buildLiveAlone } from './live-alone.ts';
 import { openOwnLog } from './own-log.ts';
 
@@ -88,11 +89,14 @@ async function readIfThere(file: string): Promise<Approvals> {
 
 /** @param only names of backends; all of them where there are none. */
 async function askAll(config: Config, only: ReadonlySet<string>, log: Log): Promise<Offered> {
-  const ownLog = await openOwnLog(config);
   const known = config.resources.filter(({ url }) => url !== undefined).map(({ name }) => name);
   const strangers = [...only].filter((name) => !known.includes(name));
   if (strangers.length > 0) throw new Error(`no backend with a url is called ${strangers.join(', ')}`);
   const live = await buildLiveAlone(config, { metrics: createMetrics(VERSION), log });
+  const ownLog = await openOwnLog(config, log, () => maskPolicyOf(live.ports.policy())).catch(async (cause: unknown) => {
+    await live.close();
+    throw cause;
+  });
   try {
     const backends = backendsOf(config, { live: () => live, observe: ownLog.observe });
     const asked = backends.filter(({ name }) => only.size === 0 || only.has(name));

@@ -1,11 +1,10 @@
 /** The decision log of a command: its requests to backends are written where those of the sidecar are. */
-import { randomUUID } from 'node:crypto';
 import type { OwnFetchOptions } from '../catalog/own-fetch.ts';
 import { decisionRecord } from '../check/record.ts';
 import type { Config } from '../config.ts';
-import { createDecisionLog } from '../telemetry/decision-log.ts';
-import { VERSION } from '../version.ts';
-import { openLogFile } from './log-file.ts';
+import type { MaskPolicy } from '../decision-log/masking.ts';
+import type { Log } from '../telemetry/log.ts';
+import { openDecisionLog } from './decision-log.ts';
 
 export interface OwnLog {
   readonly observe: OwnFetchOptions['observe'];
@@ -13,11 +12,7 @@ export interface OwnLog {
 }
 
 /** Standard output is the command's answer, so `-` is standard error here. */
-export async function openOwnLog({ decisionLog: { file, maxBufferedBytes } }: Config): Promise<OwnLog> {
-  const { sink, end } = await openLogFile(file, process.stderr);
-  const log = createDecisionLog({ sink, maxBufferedBytes, labels: { id: randomUUID(), version: VERSION } });
-  return {
-    observe: (verdict, elapsedMs) => log.write(verdict, decisionRecord(verdict), elapsedMs, false),
-    close: () => end(log),
-  };
+export async function openOwnLog(config: Config, log: Log, policy: () => MaskPolicy | null): Promise<OwnLog> {
+  const { write, end } = await openDecisionLog(config, { log, metrics: null, policy, standard: process.stderr });
+  return { observe: (verdict, elapsedMs) => write(verdict, decisionRecord(verdict), elapsedMs, false), close: end };
 }

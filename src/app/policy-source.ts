@@ -75,14 +75,18 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     };
   }
 
+  function noteAnswer(isArchive: boolean): void {
+    answeredAt = now();
+    if (isArchive) downloadedAt = answeredAt;
+  }
+
   async function look(signal: AbortSignal): Promise<Looked> {
     const from = supply;
     lastAttemptAt = now();
     if (refusal !== null && PASSING.has(refusal.error.code) && now() - refusal.error.at >= TRY_AGAIN_MS) forgetRefusal();
     try {
       const found = await from.fetch(signal);
-      answeredAt = now();
-      if (found.archive !== null) downloadedAt = answeredAt;
+      noteAnswer(found.archive !== null);
       const isNew = await serially(() => offer(found.archive, { validators: found.validators, source: from.source }));
       unreachable = null;
       observer.onLooked(isNew ? 'changed' : 'unchanged');

@@ -34,7 +34,7 @@ export interface ShadowServiceOptions {
   readonly live: () => { readonly digest: string | null };
   /** What is beside it; null while there is nothing. */
   readonly candidate: () => LoadedCandidate | null;
-  readonly writeLine: (event: ShadowEvent) => void;
+  readonly write: (event: ShadowEvent) => void;
   readonly metrics: Metrics;
   readonly log: Log;
   /** Epoch milliseconds. */
@@ -158,7 +158,7 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
     const isFlip = outcome !== 'same' && outcome !== 'error';
     metrics.shadowEvaluations.inc({ outcome: isFlip ? 'flip' : outcome });
     if (isFlip) metrics.shadowFlips.inc({ tool, backend, direction: outcome });
-    if (outcome !== 'same' && keep()) options.writeLine(eventOf(about, comparison, revision));
+    if (outcome !== 'same' && keep()) options.write(eventOf(about, comparison, revision));
   }
 
   /** A counter that is born at 1 is invisible to increase(). */

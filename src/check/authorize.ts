@@ -68,17 +68,21 @@ export interface Facts {
   principal: Principal | null;
   /** Revision of the policy that was asked. */
   revision: string | null;
-  /** What policy was asked and what it said; null where it was not asked. */
-  asked: {
-    readonly input: PolicyInput;
-    readonly revision: string;
-    readonly inbound: Said;
-    readonly outbound: Said | null;
-  } | null;
+  /** Null where policy was not asked. */
+  asked: PolicyAsked | null;
   outbound: Outbound | null;
   delegation: Delegation | null;
   /** Milliseconds each stage took. */
   readonly stages: Partial<Record<Stage, number>>;
+}
+
+/** What policy was asked and what it said. */
+export interface PolicyAsked {
+  readonly input: PolicyInput;
+  readonly revision: string;
+  readonly inbound: Said;
+  /** Null where it was not asked. */
+  readonly outbound: Said | null;
 }
 
 /** What one of its rules said, or what was made of its silence. */

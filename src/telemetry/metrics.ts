@@ -118,7 +118,27 @@ export function createMetrics(version: string) {
     ruleLabels: new Set<string>(),
     /** Tools known by the catalog alone that have been a label's value, by backend. */
     catalogLabels: new Map<string, Set<string>>(),
-    logLines: counter('decision_log_lines_total', 'Decision-log lines. outcome: written or lost.', ['outcome']),
+    logLines: counter(
+      'decision_log_lines_total',
+      'Decision-log lines. outcome: written (by one sink at least), lost (by all), or dropped (policy wants none).',
+      ['outcome'],
+    ),
+    logDropped: counter(
+      'decision_log_dropped_total',
+      'Lines that one sink did not record. sink: file, upload or otlp; reason: full, broken, refused (by the service), damaged (on disk) or stopped.',
+      ['sink', 'reason'],
+    ),
+    logUploads: counter(
+      'decision_log_uploads_total',
+      'Requests with lines to a service. sink: upload or otlp; outcome: ok, failed (sent again) or refused (lines are lost).',
+      ['sink', 'outcome'],
+    ),
+    logBuffered: gauge('decision_log_buffered_bytes', 'What waits to be written or sent.', ['sink']),
+    logMaskFailures: counter(
+      'decision_log_mask_failures_total',
+      'Events that policy should have masked or dropped and failed to. rule: mask (the event is written without all that could be masked) or drop (it is written).',
+      ['rule'],
+    ),
     ...createShadowMetrics(registers),
     statusUploads: counter('status_uploads_total', 'Uploads of the status. outcome: ok or failed.', ['outcome']),
     buildInfo: gauge('build_info', 'Always 1: what is running.', ['version', 'node']),
@@ -127,7 +147,8 @@ export function createMetrics(version: string) {
   // A counter that is born at 1 is invisible to increase().
   for (const decision of ['allow', 'deny', 'error']) metrics.checkDuration.zero({ decision });
   for (const outcome of ['applied', 'refused']) metrics.configReloads.inc({ outcome }, 0);
-  for (const outcome of ['written', 'lost']) metrics.logLines.inc({ outcome }, 0);
+  for (const rule of ['mask', 'drop']) metrics.logMaskFailures.inc({ rule }, 0);
+  for (const outcome of ['written', 'lost', 'dropped']) metrics.logLines.inc({ outcome }, 0);
   for (const result of ['hit', 'miss']) metrics.cacheLookups.inc({ cache: 'tokens', result }, 0);
   return metrics;
 }

@@ -5,10 +5,10 @@ import { parse } from 'yaml';
 import { generatedFiles, ownMetrics, settings } from '../../scripts/docs.ts';
 import type { Verdict } from '../../src/check/authorize.ts';
 import { decisionRecord } from '../../src/check/record.ts';
+import { decisionLine } from '../../src/decision-log/line.ts';
 import { noFacts } from '../../src/http.ts';
 import { METHODS } from '../../src/mcp/methods.ts';
 import { REASONS } from '../../src/reasons.ts';
-import { decisionLine } from '../../src/telemetry/decision-log.ts';
 import { documents, files, headings, prose, read, slug } from './tree.ts';
 
 describe('what is generated is up to date; `npm run docs` writes it', async () => {
@@ -115,7 +115,7 @@ describe('the decision log', () => {
   const record = decisionRecord(verdict);
 
   test('every field of a line is in docs/operations.md', () => {
-    const line = JSON.parse(decisionLine(verdict, record, 1, true, {})) as Record<string, unknown>;
+    const line = JSON.parse(decisionLine([verdict, record, 1, true], { labels: {} })) as Record<string, unknown>;
     assert.ok(Object.keys(line).length > 25, 'the line has all of its fields');
     assert.deepEqual(
       Object.keys(line).filter((field) => !text.includes(`\`${field}\``)),

@@ -19,13 +19,13 @@ import { PLAN_HEADER } from '../../src/check/plan.ts';
 import { decisionRecord } from '../../src/check/record.ts';
 import { check } from '../../src/check.ts';
 import { parseConfig } from '../../src/config.ts';
+import { decisionLine } from '../../src/decision-log/line.ts';
 import { toHttpFacts } from '../../src/ext-authz/request.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { CheckRequestInput } from '../../src/gen/envoy/service/auth/v3/CheckRequest.ts';
 import { noFacts } from '../../src/http.ts';
 import { createProcessing } from '../../src/processing/processing.ts';
-import { decisionLine } from '../../src/telemetry/decision-log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createCallers } from './callers.ts';
 import type { Concrete, World } from './cases.ts';
@@ -105,7 +105,7 @@ export async function createMemoryWorld() {
   async function observe(request: Concrete, checkRequest = toCheckRequest(request)): Promise<Observed> {
     const verdict = await decide(checkRequest);
     const record = decisionRecord(verdict);
-    const lines = [JSON.parse(decisionLine(verdict, record, 0, false, {}))];
+    const lines = [JSON.parse(decisionLine([verdict, record, 0, false], { labels: {} }))];
     const outcome = actOn(encodeCheckResponse(toCheckResponse(verdict, record)), request);
     if (outcome.kind === 'answered') return { answer: outcome, lines, seen: [] };
     const { responseHeaders, headers } = outcome;

@@ -1,22 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createShadowService, type Loaded, type ShadowRules, type WatchedFacts } from '../../../src/app/shadow-service.ts';
+import { createShadowService, type LoadedCandidate, type WatchedFacts } from '../../../src/app/shadow-service.ts';
+import { denied, newFacts } from '../../../src/check/authorize.ts';
 import { decisionRecord } from '../../../src/check/record.ts';
-import { check } from '../../../src/check.ts';
+import { type Config, parseConfig } from '../../../src/config.ts';
 import { type ShadowEvent, shadowLine } from '../../../src/decision-log/shadow-line.ts';
+import { readOperation } from '../../../src/mcp/operation.ts';
 import type { CandidateWord } from '../../../src/policy/flips.ts';
 import { policyInput } from '../../../src/policy/input.ts';
-import type { Candidate } from '../../../src/policy/shadow.ts';
 import type { Reason } from '../../../src/reasons.ts';
 import { deny, ok } from '../../../src/result.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
-import { alice, callOf, NOW_MS, outbound, request } from '../support/facts.ts';
-import { fakePorts, refusing } from '../support/ports.ts';
+import { yamlOf } from '../support/config.ts';
+import { alice, callOf, ledger, NOW_MS, outbound, request } from '../support/facts.ts';
 
 const YES: CandidateWord = { inbound: ok(null), outbound: ok(outbound) };
 const no = (reason: Reason): CandidateWord => ({ inbound: deny({ reason }), outbound: null });
 
-interface Fake extends Loaded, Candidate {
+interface Fake extends LoadedCandidate {
   readonly inputs: any[];
 }
 
@@ -35,45 +36,60 @@ function candidateOf(revision: string, word: CandidateWord): Fake {
 }
 
 /** A request that was answered, with what the live policy was asked and said. */
-async function answered(refusal?: Reason, args: object = {}, tool = 'getBalance') {
+function answered(refusal?: Reason, args: object = {}, tool = 'getBalance') {
   const http = request({ body: callOf(tool, args) });
-  const policy = refusal === undefined ? {} : { policy: refusing({ reason: refusal }) };
-  const verdict = await check(http, fakePorts(policy), Number.POSITIVE_INFINITY);
-  const { facts } = verdict;
+  const read = readOperation(http, { maxBytes: 65_536, maxDepth: 64, maxMembers: 64 });
+  const operation = read.ok ? read.value : assert.fail('the message cannot be read');
+  const known = ledger.tools.get(tool) ?? { title: null, annotations: {}, known: false };
   const allow = { allow: true, reason: 'allowed' } as const;
   const asked = {
-    input: policyInput(http, facts.resource!, facts.operation!, alice, facts.tool!, []),
+    input: policyInput(http, ledger, operation, alice, known, [], null),
     revision: 'live-1',
     inbound: refusal === undefined ? allow : { allow: false, reason: refusal },
     outbound: refusal === undefined ? allow : null,
   };
-  const watched: WatchedFacts = { ...facts, asked };
+  const facts = { ...newFacts(http, 'd1'), resource: ledger, operation, principal: alice, tool: known, asked };
+  if (refusal === undefined) facts.outbound = outbound;
+  const verdict = denied({ reason: refusal ?? 'internal_error' }, facts, { allowedOrigins: new Set() });
+  const watched: WatchedFacts = facts;
   return { facts: watched, record: decisionRecord(verdict) };
 }
 
-const RULES: ShadowRules = { timeoutMs: 100, maxQueued: 10, maxQueuedBytes: 1e6, sampleRatio: 1, maxLinesPerSecond: 10 };
+interface Rules {
+  readonly sampleRatio?: number;
+  readonly maxLinesPerSecond?: number;
+}
 
-function start(first: Fake | null, rules: Partial<ShadowRules> = {}) {
+function configOf(rules: Rules): Config {
+  return parseConfig(
+    yamlOf((config) => {
+      config.policy.shadow = { bundleFile: 'candidate.tar.gz', ...rules };
+    }),
+  );
+}
+
+function start(first: Fake | null, rules: Rules = {}) {
   const world = {
     candidate: first,
-    live: { revision: 'live-1', digest: 'digest of live-1' } as Loaded,
+    live: { digest: 'digest of live-1' },
+    config: configOf(rules),
     now: NOW_MS,
   };
   const metrics = createMetrics('1');
   const events: ShadowEvent[] = [];
   const logged: string[] = [];
   const service = createShadowService({
-    rules: { ...RULES, ...rules },
+    config: () => world.config,
     live: () => world.live,
     candidate: () => world.candidate,
-    writeLine: (event) => events.push(event),
+    write: (event) => events.push(event),
     metrics,
     log: (_level, message, fields) => logged.push(`${message} ${fields?.revision}`),
     now: () => world.now,
     random: () => 0.5,
   });
   const see = async (...asked: Parameters<typeof answered>): Promise<void> => {
-    const { facts, record } = await answered(...asked);
+    const { facts, record } = answered(...asked);
     service.observe(facts, record);
     await service.settle();
   };
@@ -169,10 +185,22 @@ describe('the shadow', () => {
     assert.equal(few.events.length, 2);
   });
 
+  test('goes by the rules of another configuration, and does not begin anew for one that says the same', async () => {
+    const { see, events, world, evaluations } = start(candidateOf('c1', no('limit_exceeded')));
+    await see();
+    world.config = configOf({});
+    await see();
+    assert.equal((await evaluations()).flip, 2);
+    world.config = configOf({ sampleRatio: 0 });
+    await see();
+    assert.equal(events.length, 2);
+    assert.equal((await evaluations()).flip, 1);
+  });
+
   test('asks with all arguments, though the live policy saw fewer', async () => {
     const candidate = candidateOf('c1', YES);
     const { observe, settle } = start(candidate);
-    const { facts, record } = await answered(undefined, { amount: 1 });
+    const { facts, record } = answered(undefined, { amount: 1 });
     const { input } = facts.asked!;
     observe({ ...facts, asked: { ...facts.asked!, input: { ...input, mcp: { ...input.mcp, arguments: {} as never } } } }, record);
     await settle();
@@ -182,7 +210,7 @@ describe('the shadow', () => {
   test('leaves what is for several backends to the requests that each of them gets', async () => {
     const candidate = candidateOf('c1', YES);
     const { observe, settle } = start(candidate);
-    const { facts, record } = await answered();
+    const { facts, record } = answered();
     observe({ ...facts, resource: { ...facts.resource!, name: 'front-door' } }, record);
     await settle();
     assert.equal(candidate.inputs.length, 0);
@@ -190,7 +218,7 @@ describe('the shadow', () => {
 
   test('has nothing to do where policy was not asked, or there is no candidate', async () => {
     const { observe, settle, evaluations, see, world, state, info } = start(candidateOf('c1', YES));
-    const { facts, record } = await answered();
+    const { facts, record } = answered();
     observe({ ...facts, asked: null }, record);
     await settle();
     world.candidate = null;
@@ -215,7 +243,7 @@ describe('a promotion', () => {
     const candidate = candidateOf('c1', no('limit_exceeded'));
     const { state, world, logged, see, evaluations } = start(candidate);
     const before = world.live;
-    world.live = { revision: 'c1', digest: candidate.digest };
+    world.live = { digest: candidate.digest };
     assert.deepEqual(state(), { revision: 'c1', promoted: true });
     assert.deepEqual(logged, ['the candidate policy is in force c1']);
     await see();
@@ -230,7 +258,7 @@ describe('a promotion', () => {
 
   test('is that of the bundle, not of a revision of the same name', async () => {
     const { state, world } = start(candidateOf('c1', YES));
-    world.live = { revision: 'c1', digest: 'of something else' };
+    world.live = { digest: 'of something else' };
     assert.equal(state()?.promoted, false);
   });
 });
