@@ -50,8 +50,7 @@ test('what OPA reports and we report is reported alike', { skip: opa.problem ?? 
       else response.writeHead(404).end();
       return;
     }
-    const { bundles } = JSON.parse(seen.body);
-    if (seen.path === '/status/of/opa' && bundles?.policy?.active_revision && bundles.shadow?.code) complete.resolve(seen);
+    if (seen.path === '/status/of/opa' && isComplete(JSON.parse(seen.body))) complete.resolve(seen);
     response.end();
   });
   await startOpa(t, dir, peer.url);
@@ -85,6 +84,11 @@ test('what OPA reports and we report is reported alike', { skip: opa.problem ?? 
     'what OPA reports and we do not',
   );
 });
+
+/** OPA tells of its parts one by one as they begin. */
+function isComplete({ bundles, decision_logs }: any): boolean {
+  return bundles?.policy?.active_revision !== undefined && bundles.shadow?.code !== undefined && decision_logs !== undefined;
+}
 
 type Shape = Map<string, string>;
 
@@ -125,7 +129,7 @@ async function startOpa(t: { after: (work: () => unknown) => void }, dir: string
       policy: { service: 'control', resource: 'good.tar.gz', polling },
       shadow: { service: 'control', resource: 'missing.tar.gz', polling },
     },
-    decision_logs: { service: 'control' },
+    decision_logs: { service: 'control', reporting: polling },
     status: { service: 'control', partition_name: 'of/opa' },
   };
   await writeFile(join(dir, 'opa.json'), JSON.stringify(config));
