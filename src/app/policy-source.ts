@@ -17,6 +17,8 @@ const PASSING: ReadonlySet<BundleRefusal> = new Set(['compile_timeout', 'compile
 const FIRST_LOOK_MS = 5000;
 const STOP_MS = 1000;
 
+type Times = Record<'lastAttemptAt' | 'answeredAt' | 'downloadedAt', number | null>;
+
 interface Refusal {
   readonly digest: string;
   readonly error: PolicyError;
@@ -28,9 +30,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   let plan = first;
   let supply = first.openSupply();
   let poller = newPoller();
-  let lastAttemptAt: number | null = null;
-  let answeredAt: number | null = null;
-  let downloadedAt: number | null = null;
+  const times: Times = { lastAttemptAt: null, answeredAt: null, downloadedAt: null };
   let unreachable: PolicyError | null = null;
   /** The source's latest, if it was refused. */
   let refusal: Refusal | null = null;
@@ -67,22 +67,20 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       digest: inForce?.digest ?? null,
       activatedAt: inForce?.activatedAt ?? null,
       source: supply.source,
-      lastAttemptAt,
-      answeredAt,
-      downloadedAt,
+      ...times,
       archiveBytes: inForce?.archive.byteLength ?? null,
       lastError: unreachable ?? refusal?.error ?? null,
     };
   }
 
   function noteAnswer(isArchive: boolean): void {
-    answeredAt = now();
-    if (isArchive) downloadedAt = answeredAt;
+    times.answeredAt = now();
+    if (isArchive) times.downloadedAt = times.answeredAt;
   }
 
   async function look(signal: AbortSignal): Promise<Looked> {
     const from = supply;
-    lastAttemptAt = now();
+    times.lastAttemptAt = now();
     if (refusal !== null && PASSING.has(refusal.error.code) && now() - refusal.error.at >= TRY_AGAIN_MS) forgetRefusal();
     try {
       const found = await from.fetch(signal);

@@ -12,8 +12,8 @@ import type { Delegate, Delegation } from '../delegation/delegation.ts';
 import { delegationHeaders } from '../delegation/headers.ts';
 import type { HttpFacts } from '../http.ts';
 import type { Operation } from '../mcp/operation.ts';
-import type { Inbound, LogOnly, Outbound } from '../policy/decision.ts';
-import { inputText, type PolicyInput, policyInput } from '../policy/input.ts';
+import type { Outbound } from '../policy/decision.ts';
+import { inputText } from '../policy/input.ts';
 import type { Policy } from '../policy/policy.ts';
 import { type Outcome, type Reason, reasonRow } from '../reasons.ts';
 import type { Resource, ToolFacts } from '../resource.ts';
@@ -21,6 +21,7 @@ import { deny, ok, type Result } from '../result.ts';
 import type { Principal } from '../token/principal.ts';
 import type { Denial } from '../verdict.ts';
 import { corsHeaders, type Response, refusal } from './answer.ts';
+import { inputFor, type PolicyAsked, saidBy } from './question.ts';
 import { principalKey } from './session.ts';
 
 export interface AuthorizePorts {
@@ -68,28 +69,12 @@ export interface Facts {
   principal: Principal | null;
   /** Revision of the policy that was asked. */
   revision: string | null;
-  /** Null where policy was not asked. */
+  /** What policy was asked and what it said; null where it was not asked. */
   asked: PolicyAsked | null;
   outbound: Outbound | null;
   delegation: Delegation | null;
   /** Milliseconds each stage took. */
   readonly stages: Partial<Record<Stage, number>>;
-}
-
-/** What policy was asked and what it said. */
-export interface PolicyAsked {
-  readonly input: PolicyInput;
-  readonly revision: string;
-  readonly inbound: Said;
-  /** Null where it was not asked. */
-  readonly outbound: Said | null;
-}
-
-/** What one of its rules said, or what was made of its silence. */
-export interface Said {
-  readonly allow: boolean;
-  readonly reason: Reason;
-  readonly logOnly?: readonly LogOnly[];
 }
 
 /** What Envoy is told: let the request go on with these headers, or answer it with this response. */
@@ -141,7 +126,7 @@ async function walk(
   const policy = ports.policy();
   if (policy === null) return deny({ reason: 'policy_undefined' });
   facts.revision = policy.revision;
-  const input = inputFor(policy, asked, tool, ports);
+  const input = inputFor(policy, asked, tool, ports.policyHeaders);
   const caller = principalKey(principal);
   const { inbound, outbound, ...took } = await policy.ask({ input: inputText(input), caller, deadlineMs });
   facts.asked = { input, revision: policy.revision, inbound: saidBy(inbound), outbound: null };
@@ -183,7 +168,7 @@ export async function authorizeAny(
   // All at once: a policy that is replaced meanwhile still answers what it was asked before.
   const answers = await Promise.all(
     asked.map(async (one) => {
-      const input = inputFor(policy, one, toolFacts(one.resource, ports.views, one.operation.tool), ports);
+      const input = inputFor(policy, one, toolFacts(one.resource, ports.views, one.operation.tool), ports.policyHeaders);
       const inbound = await policy.askInbound({ input: inputText(input), caller: principalKey(one.principal), deadlineMs });
       return { input, inbound };
     }),
@@ -194,18 +179,6 @@ export async function authorizeAny(
   const { input, inbound } = decisive;
   facts.asked = { input, revision: policy.revision, inbound: saidBy(inbound), outbound: null };
   return inbound.ok ? ok(null) : inbound;
-}
-
-function inputFor(policy: Policy, asked: Asked, tool: ToolFacts, { policyHeaders }: AuthorizePorts): PolicyInput {
-  const { http, resource, operation, principal } = asked;
-  const declared = operation.tool === null ? null : policy.declaredArguments(resource.name, operation.tool);
-  return policyInput(http, resource, operation, principal, tool, policyHeaders, declared);
-}
-
-function saidBy(result: Result<Inbound | Outbound>): Said {
-  if (!result.ok) return { allow: false, reason: result.denial.reason };
-  const logOnly = 'logOnly' in result.value ? result.value.logOnly : [];
-  return { allow: true, reason: 'allowed', ...(logOnly.length > 0 && { logOnly }) };
 }
 
 function delegate(

@@ -2,7 +2,8 @@
  * One line: an event with the names of OPA's decision log where OPA has the field, and ours beside them. `result` is what the
  * inbound rule said; `decision` and `reason` are the verdict, which may be another for reasons that are not the policy's.
  */
-import type { PolicyAsked, Said, Stage, Verdict } from '../check/authorize.ts';
+import type { Stage, Verdict } from '../check/authorize.ts';
+import type { PolicyAsked, Said } from '../check/question.ts';
 import { cut, type DecisionRecord } from '../check/record.ts';
 import { keptText, quote, rfc3339 } from '../json-text.ts';
 import { describeCause } from '../telemetry/redact.ts';

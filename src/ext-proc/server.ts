@@ -75,8 +75,7 @@ function processHandler(
         const reply = await answer(converse, bytes);
         if (!closed && !call.write(reply)) await drained(call);
       } catch (cause) {
-        if (!closed) fail(status.INTERNAL, 'the exchange cannot be processed', cause);
-        else onFailure(cause);
+        fail(status.INTERNAL, 'the exchange cannot be processed', cause);
       }
     }
 

@@ -79,21 +79,27 @@ export function createQueue<T extends QueueItem>({ threads, maxWaiting, maxWaiti
   function takeRound(batch: T[], lanes: Set<string>, room: number): number {
     let weight = 0;
     let left = waiting.size;
-    for (const [caller, items] of waiting) {
+    for (const caller of waiting.keys()) {
       // Those put behind the others again are for the next round.
-      if (left-- === 0 || weight >= room || lanes.has(SLOW)) break;
+      if (left-- === 0 || weight >= room) break;
       const lane = isSlow(caller) ? SLOW : caller;
-      if ((lane === SLOW && batch.length > 0) || (occupied.get(lane) ?? 0) >= mayOccupy) continue;
-      const [item] = items.splice(0, 1) as [T];
-      waiting.delete(caller);
-      if (items.length > 0) waiting.set(caller, items);
-      size--;
+      if ((occupied.get(lane) ?? 0) >= mayOccupy || (lane === SLOW && batch.length > 0)) continue;
+      const item = takeFirst(caller);
       batch.push(item);
       lanes.add(lane);
       taken.set(item, lane);
-      weight += item.weight;
+      weight += lane === SLOW ? room : item.weight;
     }
-    return lanes.has(SLOW) ? Number.POSITIVE_INFINITY : weight;
+    return weight;
+  }
+
+  /** Whose turn it was is behind all others now. */
+  function takeFirst(caller: string): T {
+    const [item, ...others] = waiting.get(caller) as [T, ...T[]];
+    waiting.delete(caller);
+    if (others.length > 0) waiting.set(caller, others);
+    size--;
+    return item;
   }
 
   function release(items: readonly T[]): void {

@@ -61,7 +61,7 @@ export function isOverdue(seat: Seat, timeoutMs: number): boolean {
 }
 
 export const LATE: Denial = { reason: 'policy_timeout', cause: 'an evaluation took longer than policy.timeoutMs' };
-export const OVERTIME = deny(LATE);
+const OVERTIME = deny(LATE);
 export const TOO_LATE = deny({ reason: 'deadline_exceeded', cause: 'while policy was asked' });
 
 /** Once; it may be late by now. */
@@ -73,4 +73,10 @@ export function settle(item: Pending, result: Result<Reply>): void {
 export function endedBy(cause: unknown): Denial {
   const isFull = (cause as NodeJS.ErrnoException | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY';
   return { reason: isFull ? 'policy_memory' : 'policy_failed', cause };
+}
+
+/** Answers what cannot wait any longer, though the thread still has it. */
+export function settleIf({ open, thread }: Seat, isLate: (item: Pending) => boolean): void {
+  const begun = Math.abs(thread.begun());
+  for (const [number, item] of open) if (isLate(item)) settle(item, number === begun ? OVERTIME : TOO_LATE);
 }

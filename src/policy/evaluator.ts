@@ -13,12 +13,12 @@ import {
   endedBy,
   isOverdue,
   LATE,
-  OVERTIME,
   openSeat,
   type Pending,
   postTo,
   type Seat,
   settle,
+  settleIf,
   TOO_LATE,
 } from './evaluator-seat.ts';
 import { type StartThread, startThread } from './evaluator-worker.ts';
@@ -205,8 +205,7 @@ export function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
     const isLate = ({ asked }: Pending): boolean => asked.deadlineMs <= nowMs;
     for (const item of queue.remove(isLate)) settle(item, TOO_LATE);
     for (const one of [...seats]) {
-      const begun = Math.abs(one.thread.begun());
-      for (const [at, item] of one.open) if (isLate(item)) settle(item, at === begun ? OVERTIME : TOO_LATE);
+      settleIf(one, isLate);
       if (isOverdue(one, timeoutMs)) lose(one, LATE, new PolicyRefused('timeout', 'a thread did not begin in time'));
     }
     endIfIdle();

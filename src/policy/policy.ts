@@ -3,7 +3,6 @@
  * go to the same policy, in one visit.
  */
 import { LRUCache } from 'lru-cache';
-import type { Bundle } from '../bundle/bundle.ts';
 import { ok, type Result } from '../result.ts';
 import { type Inbound, type Outbound, readInbound, readOutbound, readResultSet } from './decision.ts';
 import { indexDeclared } from './declared-arguments.ts';

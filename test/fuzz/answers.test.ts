@@ -70,20 +70,20 @@ suite('spans', () => {
 });
 
 suite('lists', () => {
-  test('reading what was filtered is filtering what was read', () => {
+  test('reading what was filtered is filtering what was read', async () => {
     let hidden = 0;
-    fc.assert(
-      fc.property(items, strict(document), fc.constantFrom('legacy', 'modern'), (all, more, era) => {
+    await fc.assert(
+      fc.asyncProperty(items, strict(document), fc.constantFrom('legacy', 'modern'), async (all, more, era) => {
         const write = (some: readonly Item[], scope: string) =>
           `{"id":7,"jsonrpc":"2.0","result":{${scope}"_meta":${more},"tools":[${some.map(({ text }) => text).join(',')}]}}`;
-        const keep = (asked: readonly ListItem[]) => {
+        const keep = async (asked: readonly ListItem[]) => {
           assert.deepEqual(
             asked.map(({ name }) => name),
             all.map(({ name }) => name),
           );
           return ok(all.map(({ isKept }) => isKept));
         };
-        const filtered = filterList(write(all, ''), { row: TOOLS, requestId: '7', era, keep });
+        const filtered = await filterList(write(all, ''), { row: TOOLS, requestId: '7', era, keep });
         assert.ok(filtered.ok);
         const kept = all.filter(({ isKept }) => isKept);
         const scope = era === 'modern' ? '"cacheScope":"private",' : '';
@@ -129,7 +129,7 @@ function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
 }
 
 suite('events', () => {
-  test('go on the same however they are cut', () => {
+  test('go on the same however they are cut', async () => {
     let events = 0;
     const rewrite = (seen: ServerSentEvent[]) => (event: ServerSentEvent) => {
       seen.push(event);
@@ -137,26 +137,29 @@ suite('events', () => {
       if (event.type === 'x') return 'drop' as const;
       return event.id === null ? ('keep' as const) : { id: `m~${event.id}`, data: `${event.data}!` };
     };
-    const play = (pieces: readonly Buffer[]) => {
+    const play = async (pieces: readonly Buffer[]) => {
       const seen: ServerSentEvent[] = [];
       const rewriter = createEventRewriter({ maxEventBytes: 400, rewrite: rewrite(seen) });
-      const pushed = pieces.map((piece) => rewriter.push(piece));
+      const pushed: Awaited<ReturnType<typeof rewriter.push>>[] = [];
+      for (const piece of pieces) pushed.push(await rewriter.push(piece));
       const fault = pushed.at(-1)?.fault?.fault ?? null;
       return { seen, fault, out: Buffer.concat(pushed.map(({ bytes }) => bytes)).toString('latin1') };
     };
-    fc.assert(
-      fc.property(stream, cuts, (bytes, at) => assert.deepEqual(play(cut(bytes, at)), play([bytes]))),
+    await fc.assert(
+      fc.asyncProperty(stream, cuts, async (bytes, at) => assert.deepEqual(await play(cut(bytes, at)), await play([bytes]))),
       runs(2000),
     );
     assert.ok(events > 500, `${events}`);
   });
-  test('that nobody changes keep every byte up to the last blank line', () => {
-    fc.assert(
-      fc.property(stream, cuts, (bytes, at) => {
+  test('that nobody changes keep every byte up to the last blank line', async () => {
+    await fc.assert(
+      fc.asyncProperty(stream, cuts, async (bytes, at) => {
         const rewriter = createEventRewriter({ maxEventBytes: 100_000, rewrite: () => 'keep' });
-        const out = Buffer.concat(cut(bytes, at).map((piece) => rewriter.push(piece).bytes));
+        const passed: Buffer[] = [];
+        for (const piece of cut(bytes, at)) passed.push((await rewriter.push(piece)).bytes);
+        const out = Buffer.concat(passed);
         assert.deepEqual(out, bytes.subarray(0, out.length));
-        const { bytes: held, fault } = rewriter.push(Buffer.from('\n\n'));
+        const { bytes: held, fault } = await rewriter.push(Buffer.from('\n\n'));
         if (fault === null) assert.deepEqual(Buffer.concat([out, held]), Buffer.concat([bytes, Buffer.from('\n\n')]));
       }),
       runs(1000),
@@ -166,7 +169,11 @@ suite('events', () => {
 
 suite('answers', () => {
   /** @param isAsked whether a list was asked for. */
-  function play(pieces: readonly Buffer[], contentType: string, isAsked: boolean): { text: string; outcomes: number } {
+  async function play(
+    pieces: readonly Buffer[],
+    contentType: string,
+    isAsked: boolean,
+  ): Promise<{ text: string; outcomes: number }> {
     let outcomes = 0;
     const answer = createAnswerRewriter({
       contentType,
@@ -176,35 +183,41 @@ suite('answers', () => {
       list: {
         asked: isAsked ? { row: TOOLS, requestId: '1' } : null,
         era: 'legacy',
-        keep: (all) => ok(all.map(() => false)),
+        keep: async (all) => ok(all.map(() => false)),
         refuse: (id) => `{"jsonrpc":"2.0","id":${id},"error":{"code":0,"message":"refused"}}`,
         onOutcome: () => outcomes++,
       },
     });
-    const out = pieces.map((piece) => answer.push(piece, false));
-    out.push(answer.push(Buffer.alloc(0), true));
+    const out: Buffer[] = [];
+    for (const piece of pieces) out.push(await answer.push(piece, false));
+    out.push(await answer.push(Buffer.alloc(0), true));
     return { text: Buffer.concat(out).toString(), outcomes };
   }
 
-  test('of any kind: a list that was asked for comes to an end once, whatever comes and however it is cut', () => {
-    fc.assert(
-      fc.property(stream, cuts, fc.constantFrom('text/event-stream', 'application/json', 'text/plain'), (bytes, at, type) => {
-        const whole = play([bytes], type, true);
-        assert.equal(whole.outcomes, 1);
-        assert.deepEqual(play(cut(bytes, at), type, true), whole);
-        if (type !== 'text/event-stream') JSON.parse(whole.text);
-      }),
+  test('of any kind: a list that was asked for comes to an end once, whatever comes and however it is cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        stream,
+        cuts,
+        fc.constantFrom('text/event-stream', 'application/json', 'text/plain'),
+        async (bytes, at, type) => {
+          const whole = await play([bytes], type, true);
+          assert.equal(whole.outcomes, 1);
+          assert.deepEqual(await play(cut(bytes, at), type, true), whole);
+          if (type !== 'text/event-stream') JSON.parse(whole.text);
+        },
+      ),
       runs(1500),
     );
   });
 
-  test('every request of a backend is marked, and its mark leads back', () => {
+  test('every request of a backend is marked, and its mark leads back', async () => {
     let marked = 0;
-    fc.assert(
-      fc.property(message, (text) => {
+    await fc.assert(
+      fc.asyncProperty(message, async (text) => {
         let out: string;
         try {
-          out = play([Buffer.from(text)], 'application/json', false).text;
+          out = (await play([Buffer.from(text)], 'application/json', false)).text;
         } catch (error) {
           assert.ok(error instanceof AnswerUnreadable);
           return;

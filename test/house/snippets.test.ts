@@ -7,10 +7,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { searchOpa } from '../../scripts/opa.ts';
-import { readBundle } from '../../src/bundle/bundle.ts';
 import { parseConfig } from '../../src/config.ts';
-import { OPA_DEFAULTS } from '../../src/opa/opa.ts';
-import { loadPolicy } from '../../src/policy/policy.ts';
+import { loadArchive } from '../unit/support/bundles.ts';
 import { documents, labelledBlocks, read } from './tree.ts';
 
 type Tree = Record<string, any>;
@@ -160,30 +158,30 @@ describe('the policy of docs/policy.md', async () => {
       execFileSync(opa.path as string, args, { cwd: dir });
       execFileSync(opa.path as string, ['fmt', '--fail', '--list', '.'], { cwd: dir });
       const archive = await readFile(join(dir, 'bundle.tar.gz'));
-      const bundle = await readBundle(archive, { maxBytes: 1 << 24, signing: null, compile: OPA_DEFAULTS });
-      const policy = await loadPolicy(bundle, { maxMemoryBytes: 1 << 25, maxTtlSeconds: 5, now: Date.now });
+      const policy = await loadArchive(archive);
       const ask = (method: string, tool: string | null, known: boolean, readOnlyHint: boolean, scopes: string[]) => {
         const mcp = { method, tool, backend: 'orders' };
-        return policy.ask(
-          JSON.stringify({ version: 1, mcp, principal: { scopes }, tool: { known, annotations: { readOnlyHint } } }),
-        );
+        const input = { version: 1, mcp, principal: { scopes }, tool: { known, annotations: { readOnlyHint } } };
+        return policy.ask({ input: JSON.stringify(input), caller: 'a', deadlineMs: Number.POSITIVE_INFINITY });
       };
-      const reason = (...about: Parameters<typeof ask>) => {
-        const result = ask(...about).inbound();
+      const reason = async (...about: Parameters<typeof ask>) => {
+        const result = (await ask(...about)).inbound;
         return result.ok ? 'allowed' : result.denial.reason;
       };
-      assert.equal(reason('initialize', null, false, false, []), 'allowed');
-      assert.equal(reason('resources/read', null, false, false, ['orders:read']), 'method_forbidden');
-      assert.equal(reason('tools/call', 'listOrders', true, true, ['orders:read']), 'allowed');
-      assert.equal(reason('tools/call', 'listOrders', true, true, []), 'insufficient_scope');
-      assert.equal(reason('tools/call', 'cancelOrder', true, false, ['orders:read']), 'read_only');
-      assert.equal(reason('tools/call', 'dropAll', false, true, ['orders:read']), 'tool_unknown');
-      const scopeOf = (...about: Parameters<typeof ask>) => {
-        const result = ask(...about).outbound();
+      assert.equal(await reason('initialize', null, false, false, []), 'allowed');
+      assert.equal(await reason('resources/read', null, false, false, ['orders:read']), 'method_forbidden');
+      assert.equal(await reason('tools/call', 'listOrders', true, true, ['orders:read']), 'allowed');
+      assert.equal(await reason('tools/call', 'listOrders', true, true, []), 'insufficient_scope');
+      assert.equal(await reason('tools/call', 'cancelOrder', true, false, ['orders:read']), 'read_only');
+      assert.equal(await reason('tools/call', 'dropAll', false, true, ['orders:read']), 'tool_unknown');
+      const scopeOf = async (...about: Parameters<typeof ask>) => {
+        const result = (await ask(...about)).outbound;
+        if (result === null) return null;
         return result.ok ? result.value.scopes.join(' ') : result.denial.reason;
       };
-      assert.equal(scopeOf('tools/call', 'listOrders', true, true, ['orders:read']), 'orders:listOrders');
-      assert.equal(scopeOf('tools/list', null, false, false, []), 'orders:protocol');
+      assert.equal(await scopeOf('tools/call', 'listOrders', true, true, ['orders:read']), 'orders:listOrders');
+      assert.equal(await scopeOf('tools/list', null, false, false, []), 'orders:protocol');
+      await policy.close();
     } finally {
       await rm(dir, { recursive: true });
     }

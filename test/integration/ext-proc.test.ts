@@ -242,7 +242,7 @@ function openExchange(): Exchange {
       const set = [['x-status', String(status)] as const, ['x-type', headers.get('content-type')?.[0] ?? 'none'] as const];
       return { kind: 'continue', set, remove: ['x-secret'], wantsBody: words.includes('stream') };
     },
-    responseBody: (piece, isLast) => {
+    responseBody: async (piece, isLast) => {
       enter('responseBody');
       largestPiece = Math.max(largestPiece, piece.length);
       held += piece.toString('latin1');

@@ -87,7 +87,7 @@ async function openWorld(t: TestContext, eras: Partial<Record<Name, BackendView[
   const ports: FrontDoorPorts = {
     members: names.map((name) => ({ resource: { ...ledger, name }, prefix: BACKENDS[name].prefix })),
     ask: async (_visit, member, request) => askBackend(running.get(member.resource.name as Name)?.url ?? '', member, request),
-    keep: (_visit, _member, _method, listed) => ok(listed.map(() => true)),
+    keep: async (_visit, _member, _method, listed) => ok(listed.map(() => true)),
     views: (name) => ({
       reachable: true,
       eras: eras[name as Name] ?? BACKENDS[name as Name].eras,

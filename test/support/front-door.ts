@@ -105,7 +105,7 @@ export async function startFrontDoor(spec: FrontDoorSpec): Promise<FrontDoor> {
       asked.push({ member: member.resource.name, request });
       return ask(member, request);
     },
-    keep: (_visit, _member, _method, items) => ok(items.map(() => true)),
+    keep: async (_visit, _member, _method, items) => ok(items.map(() => true)),
     views: (backend) => views[backend] ?? null,
     sealSession: (session) => sealSession(sealer, session),
     onUnreachable: (_visit, member, cause) => unreachable.push({ member: member.resource.name, cause }),

@@ -12,7 +12,6 @@ import { check } from '../../src/check.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { HttpFacts } from '../../src/http.ts';
-import type { Policy } from '../../src/policy/policy.ts';
 import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../../src/reasons.ts';
 import { publicName } from '../../src/resource.ts';
 import { deny, ok } from '../../src/result.ts';
@@ -32,7 +31,16 @@ import {
   request,
   SUBJECT_TOKEN,
 } from './support/facts.ts';
-import { DECISION_ID, fakeDelegate, fakePolicy, fakePorts, noLists, ORIGIN, type PortsSpec, refusing } from './support/ports.ts';
+import {
+  DECISION_ID,
+  fakeDelegate,
+  fakePolicy,
+  fakePorts,
+  ORIGIN,
+  type PortsSpec,
+  refusing,
+  strictPolicy,
+} from './support/ports.ts';
 
 const DEADLINE = NOW_MS + 2000;
 const METADATA_PATH = `/.well-known/oauth-protected-resource${LEDGER_PATH}`;
@@ -145,7 +153,7 @@ const WAYS = new Map<Reason, Way>([
     ] as Reason[]
   ).map(fromVerifier),
   ...([...POLICY_REASONS] as Reason[]).filter((reason) => reason !== 'allowed').map(fromPolicy),
-  ...(['policy_invalid', 'policy_failed', 'policy_memory'] as const).map(fromPolicy),
+  ...(['policy_invalid', 'policy_failed', 'policy_memory', 'policy_timeout'] as const).map(fromPolicy),
   ['policy_undefined', [request(), { policy: null }]],
   ...(['exchange_refused', 'exchange_unavailable', 'exchange_timeout', 'exchange_invalid'] as const).map(fromExchange),
   ['mint_failed', [request(), { resources: [{ ...ledger, delegation: 'mint' }] }]],
@@ -358,7 +366,7 @@ suite('nothing is asked of anybody', () => {
     };
     const closed: PortsSpec = {
       verify: never('verify'),
-      policy: { revision: 'r1', ask: never('policy'), askEach: noLists },
+      policy: strictPolicy({ ask: never('policy'), askInbound: never('policy') }),
       delegate: { exchange: never('exchange'), mint: never('mint') },
     };
     for (const [reason, [http]] of WAYS) {
@@ -375,21 +383,6 @@ suite('nothing is asked of anybody', () => {
     const forbidden = { ...closed, verify: async () => ok(alice), policy: refusing({ reason: 'tool_forbidden' }) };
     assert.equal((await decide(request(), forbidden)).reason, 'tool_forbidden');
     assert.deepEqual(asked, []);
-  });
-
-  test('outbound, after inbound said no', async () => {
-    let asked = false;
-    const outboundAsked = () => {
-      asked = true;
-      return ok(outbound);
-    };
-    const policy: Policy = {
-      revision: 'r1',
-      ask: () => ({ inbound: () => deny({ reason: 'policy_denied' }), outbound: outboundAsked }),
-      askEach: noLists,
-    };
-    assert.equal((await decide(request(), { policy })).reason, 'policy_denied');
-    assert.equal(asked, false);
   });
 });
 
@@ -719,14 +712,12 @@ suite('time', () => {
   test('that a slow policy used up ends the Check once it has answered', async () => {
     const exchange = fakeDelegate();
     let time = NOW_MS;
-    const policy: Policy = {
-      revision: 'r1',
-      askEach: noLists,
-      ask: (input) => {
+    const policy = strictPolicy({
+      ask: (asked) => {
         time += 1000;
-        return fakePolicy().ask(input);
+        return fakePolicy().ask(asked);
       },
-    };
+    });
     const verdict = await decide(request(), { policy, now: () => time, delegate: { exchange, mint: null } }, NOW_MS + 500);
     assert.equal(verdict.reason, 'deadline_exceeded');
     assert.deepEqual(exchange.requests, []);
@@ -742,7 +733,7 @@ suite('time', () => {
   test('that is never measured in a clock that can be set', async () => {
     let ticks = 0;
     const { facts } = await decide(request(), { clock: () => (ticks += 2) });
-    assert.deepEqual(facts.stages, { read: 2, verify: 2, inbound: 2, outbound: 2, delegate: 2 });
+    assert.deepEqual(facts.stages, { read: 2, verify: 2, inbound: 3, outbound: 1, delegate: 2 });
   });
 });
 
@@ -753,8 +744,8 @@ suite('what breaks', () => {
     };
     const specs: PortsSpec[] = [
       { verify: async () => broken() },
-      { policy: { revision: 'r1', ask: broken, askEach: noLists } },
-      { policy: { revision: 'r1', ask: () => ({ inbound: broken, outbound: broken }), askEach: noLists } },
+      { policy: strictPolicy({ ask: broken }) },
+      { policy: strictPolicy({ ask: async () => broken() }) },
       { delegate: { exchange: async () => broken(), mint: null } },
       { delegate: { exchange: broken, mint: null } },
       { newId: broken },

@@ -31,7 +31,7 @@ suite('a configuration made live', () => {
     const verdict = await decide(live, world);
     assert.equal(verdict.reason, 'allowed', String(verdict.cause));
     assert.equal(verdict.facts.delegation?.audience, 'https://backend.internal/mcp');
-    assert.equal(live.ports.policy?.revision, 'echo-1');
+    assert.equal(live.ports.policy()?.revision, 'echo-1');
     assert.match(await live.metrics.register.metrics(), /delegations_total\{mode="mint",backend="ledger",outcome="ok"\} 1/);
   });
 

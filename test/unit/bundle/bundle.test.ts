@@ -28,14 +28,14 @@ suite('a bundle', () => {
   test('as opa writes it is read', async () => {
     const { wasm: module, data, revision } = await readBundle(fixtureBundle('echo'), limits);
     assert.equal(Buffer.from(module).subarray(0, 4).toString('latin1'), '\0asm');
-    assert.deepEqual(Object.keys(data), ['answers']);
+    assert.deepEqual(Object.keys(JSON.parse(data)), ['answers']);
     assert.equal(revision, 'echo-1');
   });
 
   for (const prefix of ['', '/', './']) {
     test(`may name its members with ${prefix || 'nothing'} in front`, async () => {
       const archive = await packBundle(good.map((member) => ({ ...member, name: prefix + member.name })));
-      assert.deepEqual((await readBundle(archive, limits)).data, { a: 1 });
+      assert.deepEqual((await readBundle(archive, limits)).data, '{"a":1}');
     });
   }
 
@@ -49,7 +49,7 @@ suite('a bundle', () => {
   });
 
   test('may have no data', async () => {
-    assert.deepEqual((await readBundle(await packBundle([wasm, manifest]), limits)).data, {});
+    assert.deepEqual((await readBundle(await packBundle([wasm, manifest]), limits)).data, '{}');
   });
 });
 
@@ -157,6 +157,5 @@ suite('a bundle is refused', () => {
 test('a member called __proto__ is a member like others', async () => {
   const content = '{"__proto__":{"polluted":true},"a":1}';
   const { data } = await readBundle(await packBundle([wasm, manifest, { name: 'data.json', content }]), limits);
-  assert.equal((data as { polluted?: unknown }).polluted, undefined);
-  assert.equal(JSON.stringify(data), content);
+  assert.equal(data, content);
 });

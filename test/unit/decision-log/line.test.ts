@@ -4,11 +4,11 @@ import { denied, newFacts, type Verdict } from '../../../src/check/authorize.ts'
 import { decisionRecord } from '../../../src/check/record.ts';
 import { check } from '../../../src/check.ts';
 import { decisionLine } from '../../../src/decision-log/line.ts';
-import { createRedact, type Redact } from '../../../src/decision-log/redaction.ts';
+import type { Redact } from '../../../src/decision-log/redaction.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { noFacts } from '../../../src/http.ts';
 import { deny } from '../../../src/result.ts';
-import { callOf, DELEGATION_TOKEN, LEDGER_PATH, request, SUBJECT_TOKEN } from '../support/facts.ts';
+import { DELEGATION_TOKEN, LEDGER_PATH, request, SUBJECT_TOKEN } from '../support/facts.ts';
 import { DECISION_ID, fakePolicy, fakePorts, type PortsSpec, refusing } from '../support/ports.ts';
 
 const labels = { id: 'i', version: '1' };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { beginConversation } from '../../../src/ext-proc/conversation.ts';
+import { beginConversation, type Conversation } from '../../../src/ext-proc/conversation.ts';
 import type { Exchange } from '../../../src/ext-proc/exchange.ts';
 import { ProtocolError, type Shown } from '../../../src/ext-proc/messages.ts';
 import { fakeExchange } from './exchange.ts';
@@ -28,23 +28,30 @@ const wanting = (wantsBody: boolean, wantsResponse: boolean): Partial<Exchange> 
 const instead = { kind: 'respond', response: { status: 403, headers: [], body: 'no' } } as const;
 
 /** Which kinds are answered after these; each is tried on a conversation of its own. */
-function answered(steps: Partial<Exchange>, said: readonly Shown[]): string[] {
-  return ALL.filter((next) => {
+async function answered(steps: Partial<Exchange>, said: readonly Shown[]): Promise<string[]> {
+  const kinds: string[] = [];
+  for (const next of ALL) {
     const { answer: converse } = beginConversation(fakeExchange(steps));
-    for (const shown of said) converse(shown);
+    for (const shown of said) await converse(shown);
     try {
-      converse(next);
-      return true;
+      await converse(next);
+      kinds.push(next.kind);
     } catch (cause) {
       assert.ok(cause instanceof ProtocolError, String(cause));
-      return false;
     }
-  }).map(({ kind }) => kind);
+  }
+  return kinds;
+}
+
+async function sayAll(converse: Conversation['answer'], said: readonly Shown[]) {
+  const replies = [];
+  for (const one of said) replies.push(await converse(one));
+  return replies;
 }
 
 suite('what may come', () => {
   const holds = (name: string, steps: Partial<Exchange>, said: readonly Shown[], expected: string[]) =>
-    test(name, () => assert.deepEqual(answered(steps, said), expected));
+    test(name, async () => assert.deepEqual(await answered(steps, said), expected));
 
   holds('at first', {}, [], ['request_headers']);
   holds('with body and response wanted', {}, [requestHeaders], ['request_body', 'response_headers']);
@@ -61,7 +68,7 @@ suite('what may come', () => {
   const streaming = [requestHeaders, requestBody, responseHeaders, piece('1')];
   holds('after a piece', {}, streaming, ['response_body', 'response_trailers']);
   holds('after the last piece', {}, [...streaming, piece('2', true)], []);
-  holds('after trailers', { responseBody: () => bytes('') }, [...streaming, responseTrailers], []);
+  holds('after trailers', { responseBody: async () => bytes('') }, [...streaming, responseTrailers], []);
   holds('after an answer of ours', { requestHeaders: () => instead }, [requestHeaders], []);
   const replaced = { responseHeaders: () => instead };
   holds('after an answer of ours in place of theirs', replaced, [requestHeaders, responseHeaders], []);
@@ -69,13 +76,13 @@ suite('what may come', () => {
 });
 
 suite('an exchange', () => {
-  test('is shown each part in turn, and its words go back', () => {
+  test('is shown each part in turn, and its words go back', async () => {
     const exchange = fakeExchange({
       requestBody: () => bytes('Q'),
-      responseBody: (shown, isLast) => bytes(isLast ? shown.toString().toUpperCase() : ''),
+      responseBody: async (shown, isLast) => bytes(isLast ? shown.toString().toUpperCase() : ''),
     });
     const { answer: converse } = beginConversation(exchange);
-    const replies = [requestHeaders, requestBody, responseHeaders, piece('p'), piece('r', true)].map(converse);
+    const replies = await sayAll(converse, [requestHeaders, requestBody, responseHeaders, piece('p'), piece('r', true)]);
     assert.deepEqual(exchange.shown, [
       ['requestHeaders', [...headers]],
       ['requestBody', 'q'],
@@ -88,33 +95,33 @@ suite('an exchange', () => {
     assert.deepEqual(replies[4], { response_body: { response: { body_mutation: { body: bytes('R') } } } });
   });
 
-  test('answers in place of the backend', () => {
+  test('answers in place of the backend', async () => {
     const { answer: atOnce } = beginConversation(fakeExchange({ requestHeaders: () => instead }));
-    assert.equal(atOnce(requestHeaders).immediate_response?.status?.code, 403);
+    assert.equal((await atOnce(requestHeaders)).immediate_response?.status?.code, 403);
     const { answer: later } = beginConversation(fakeExchange({ requestBody: () => instead }));
-    later(requestHeaders);
-    assert.deepEqual(later(requestBody).immediate_response?.body, bytes('no'));
+    await later(requestHeaders);
+    assert.deepEqual((await later(requestBody)).immediate_response?.body, bytes('no'));
   });
 
-  test('hears of trailers as of the end', () => {
-    const exchange = fakeExchange({ responseBody: () => bytes('') });
+  test('hears of trailers as of the end', async () => {
+    const exchange = fakeExchange({ responseBody: async () => bytes('') });
     const { answer: converse } = beginConversation(exchange);
-    [requestHeaders, responseHeaders, piece('p')].forEach(converse);
-    assert.deepEqual(converse(responseTrailers), { response_trailers: {} });
+    await sayAll(converse, [requestHeaders, responseHeaders, piece('p')]);
+    assert.deepEqual(await converse(responseTrailers), { response_trailers: {} });
     assert.deepEqual(exchange.shown.at(-1), ['responseBody', '', true]);
   });
 
-  test('that holds something back when trailers come is given up', () => {
-    const { answer: converse } = beginConversation(fakeExchange({ responseBody: () => bytes('rest') }));
-    [requestHeaders, responseHeaders].forEach(converse);
-    assert.throws(() => converse(responseTrailers), ProtocolError);
+  test('that holds something back when trailers come is given up', async () => {
+    const { answer: converse } = beginConversation(fakeExchange({ responseBody: async () => bytes('rest') }));
+    await sayAll(converse, [requestHeaders, responseHeaders]);
+    await assert.rejects(converse(responseTrailers), ProtocolError);
   });
 
-  test('that throws is given up with what it threw', () => {
+  test('that throws is given up with what it threw', async () => {
     const boom = () => {
       throw new RangeError('boom');
     };
-    assert.throws(() => beginConversation(fakeExchange({ requestHeaders: boom })).answer(requestHeaders), RangeError);
+    await assert.rejects(beginConversation(fakeExchange({ requestHeaders: boom })).answer(requestHeaders), RangeError);
   });
 });
 
@@ -126,23 +133,23 @@ suite('given up', () => {
     ['after its trailers', [requestHeaders, responseHeaders, responseTrailers], 0],
   ];
   for (const [what, said, times] of rounds) {
-    test(`${what}: told ${times} times`, () => {
+    test(`${what}: told ${times} times`, async () => {
       let told = 0;
       const { answer, end } = beginConversation({
-        ...fakeExchange({ responseBody: () => bytes('') }),
+        ...fakeExchange({ responseBody: async () => bytes('') }),
         abandoned: () => {
           told++;
         },
       });
-      for (const shown of said) answer(shown);
+      for (const shown of said) await answer(shown);
       end();
       end();
       assert.equal(told, times);
     });
   }
-  test('an answer that was not wanted: nothing to tell', () => {
+  test('an answer that was not wanted: nothing to tell', async () => {
     const { answer, end } = beginConversation({ ...fakeExchange(wanting(false, false)), abandoned: () => assert.fail() });
-    answer(requestHeaders);
+    await answer(requestHeaders);
     end();
   });
 });

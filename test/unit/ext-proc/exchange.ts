@@ -19,7 +19,7 @@ export function fakeExchange(steps: Partial<Exchange> = {}): FakeExchange {
       shown.push(['responseHeaders', status, [...headers]]);
       return steps.responseHeaders?.(status, headers, isLast) ?? { kind: 'continue', set: [], remove: [], wantsBody: true };
     },
-    responseBody: (piece, isLast) => {
+    responseBody: async (piece, isLast) => {
       shown.push(['responseBody', piece.toString(), isLast]);
       return steps.responseBody?.(piece, isLast) ?? piece;
     },

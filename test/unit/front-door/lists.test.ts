@@ -284,7 +284,7 @@ suite('a backend that fails', () => {
 });
 
 test('where policy cannot be asked there is no list', async () => {
-  const world = openDoor({ a: { ask: backend(tools('x')) } }, { keep: () => deny({ reason: 'policy_failed' }) });
+  const world = openDoor({ a: { ask: backend(tools('x')) } }, { keep: async () => deny({ reason: 'policy_failed' }) });
   await assert.rejects(run(listTools, listVisit(), world), (cause) => {
     return cause instanceof VisitRefused && cause.denial.reason === 'policy_failed';
   });
@@ -310,7 +310,7 @@ test('a list that is too long is not judged; one at the limit is', async () => {
     { a: { ask: backend(tools(...names)) }, b: { ask: backend(tools(...names.slice(1))) } },
     {
       maxListItems: 2,
-      keep: (_visit, _member, _method, items) => {
+      keep: async (_visit, _member, _method, items) => {
         judged.push(items.length);
         return { ok: true, value: items.map(() => true) };
       },
@@ -321,6 +321,6 @@ test('a list that is too long is not judged; one at the limit is', async () => {
 });
 
 test('a keep that answers too little keeps nothing', async () => {
-  const world = openDoor({ a: { ask: backend(tools('x', 'y')) } }, { keep: () => ({ ok: true, value: [true] }) });
+  const world = openDoor({ a: { ask: backend(tools('x', 'y')) } }, { keep: async () => ({ ok: true, value: [true] }) });
   assert.deepEqual(namesOf(await run(listTools, listVisit(), world)), ['a_x']);
 });

@@ -93,7 +93,7 @@ export function openDoor(specs: Readonly<Record<string, MemberSpec>>, changes: P
       asked[resource.name]?.push(sent);
       return (specs[resource.name] as MemberSpec).ask(sent);
     },
-    keep: (_visit, _member, _method, items) => ok(items.map(({ name }) => !name.startsWith('secret'))),
+    keep: async (_visit, _member, _method, items) => ok(items.map(({ name }) => !name.startsWith('secret'))),
     views: (name) => {
       const view = specs[name]?.view;
       return view === null || specs[name] === undefined ? null : { ...VIEW, ...view };

@@ -11,16 +11,16 @@ export interface AnswerFilter extends FilterRules {
 }
 
 /** @param text one JSON-RPC message. */
-export function filterList(
+export async function filterList(
   text: string,
   rules: AnswerFilter,
-): Result<{ readonly text: string; readonly shown: number; readonly hidden: number }> {
+): Promise<Result<{ readonly text: string; readonly shown: number; readonly hidden: number }>> {
   const document = readJsonText(text, ANSWER_LIMITS);
   if (!document.ok) return deny(listDenial(document.denial.reason));
   const { value } = document.value;
   if (!isObject(value) || !isAnswerTo(document.value, rules.requestId)) return deny(listDenial('not the answer'));
   if (Object.hasOwn(value, 'error')) return ok({ text, shown: 0, hidden: 0 });
-  const filtered = filterResult(document.value, rules);
+  const filtered = await filterResult(document.value, rules);
   if (!filtered.ok) return filtered;
   const { edits, shown, hidden } = filtered.value;
   return ok({ text: splice(text, edits), shown, hidden });

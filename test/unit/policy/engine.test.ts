@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { readBundle } from '../../../src/bundle/bundle.ts';
 import { type BundleRefusal, PolicyRefused } from '../../../src/bundle/refusal.ts';
 import { readResultSet } from '../../../src/policy/decision.ts';
-import { type Engine, type Entrypoint, loadEngine } from '../../../src/policy/engine.ts';
+import { compileModule, createEngine, ENTRYPOINTS, type Engine } from '../../../src/policy/engine.ts';
 import type { Result } from '../../../src/result.ts';
 import { bundleRules, fixtureBundle } from '../support/bundles.ts';
 
@@ -16,15 +16,16 @@ async function load(
   options: { data?: object; maxMemoryBytes?: number } = {},
 ): Promise<Engine> {
   const { wasm, data } = await readBundle(fixtureBundle(name), bundleRules);
-  return loadEngine({ wasm, data: JSON.parse(data), maxMemoryBytes: 32 * MIB, now: () => 0, ...options });
+  const module = await compileModule(wasm);
+  return createEngine({ module, data: JSON.parse(data), maxMemoryBytes: 32 * MIB, now: () => 0, ...options });
 }
 
 function input(args: unknown, subject = 'alice'): string {
   return JSON.stringify({ mcp: { arguments: args }, principal: { subject } });
 }
 
-function ask(engine: Engine, args: unknown, entrypoint: Entrypoint = 'inbound'): unknown {
-  return answer(engine.take(input(args))(entrypoint));
+function ask(engine: Engine, args: unknown, entrypoint: keyof typeof ENTRYPOINTS = 'inbound'): unknown {
+  return answer(engine.take(input(args))(ENTRYPOINTS[entrypoint]));
 }
 
 function answer(results: Result<string>): unknown {
@@ -51,19 +52,15 @@ suite('a policy is refused when it is loaded', () => {
 
   test('if it is no WebAssembly', async () => {
     for (const wasm of [new Uint8Array(0), Buffer.from('policy'), Buffer.from('\0asm\x01\0\0\0rest', 'latin1')]) {
-      await assert.rejects(
-        loadEngine({ wasm, data: {}, maxMemoryBytes: MIB, now: () => 0 }),
-        refused('wasm_invalid', /not WebAssembly/),
-      );
+      await assert.rejects(compileModule(wasm), refused('wasm_invalid', /not WebAssembly/));
     }
   });
 
   test('if it is WebAssembly, but nothing that OPA compiled', async () => {
     const empty = Buffer.from('\0asm\x01\0\0\0', 'latin1');
-    await assert.rejects(
-      loadEngine({ wasm: empty, data: {}, maxMemoryBytes: MIB, now: () => 0 }),
-      refused('wasm_invalid', /cannot be loaded/),
-    );
+    const module = await compileModule(empty);
+    const options = { module, data: {}, maxMemoryBytes: MIB, now: () => 0 };
+    assert.throws(() => createEngine(options), refused('wasm_invalid', /cannot be loaded/));
   });
 
   test('if its data does not fit into the memory it may have', async () => {
@@ -93,17 +90,17 @@ suite('a policy', () => {
       ['outbound', 2],
       ['inbound', 1],
     ] as const) {
-      assert.equal(answer(evaluate(entrypoint)), value);
+      assert.equal(answer(evaluate(ENTRYPOINTS[entrypoint])), value);
     }
   });
 
   test('never answers about another input than the one it was given', () => {
     const alice = engine.take(input({ inbound: 'for alice', outbound: 'for alice' }));
     const bob = engine.take(input({ inbound: 'for bob', outbound: 'for bob' }));
-    assert.equal(answer(alice('inbound')), 'for alice');
-    assert.equal(answer(bob('inbound')), 'for bob');
-    assert.equal(answer(alice('outbound')), 'for alice');
-    assert.equal(answer(bob('outbound')), 'for bob');
+    assert.equal(answer(alice(ENTRYPOINTS.inbound)), 'for alice');
+    assert.equal(answer(bob(ENTRYPOINTS.inbound)), 'for bob');
+    assert.equal(answer(alice(ENTRYPOINTS.outbound)), 'for alice');
+    assert.equal(answer(bob(ENTRYPOINTS.outbound)), 'for bob');
   });
 
   test('is undefined where its rule is', async () => {
@@ -132,20 +129,20 @@ suite('a policy', () => {
 
   test('still answers about an input taken before another one failed', () => {
     const early = engine.take(input({ inbound: 'early' }));
-    assert.equal(answer(early('inbound')), 'early');
+    assert.equal(answer(early(ENTRYPOINTS.inbound)), 'early');
     assert.equal(ask(engine, { trap: true }), 'policy_failed');
-    assert.equal(answer(early('inbound')), 'early');
+    assert.equal(answer(early(ENTRYPOINTS.inbound)), 'early');
   });
 
   test('says in the log what went wrong', () => {
-    const result = engine.take(input({ trap: true }))('inbound');
+    const result = engine.take(input({ trap: true }))(ENTRYPOINTS.inbound);
     assert.ok(!result.ok && typeof result.denial.cause === 'string');
     assert.match(result.denial.cause, /conflict/);
   });
 
   test('fails over an input that is no JSON, and answers the next', () => {
     for (const text of ['', '{', 'null null', '{"a":}']) {
-      const result = engine.take(text)('inbound');
+      const result = engine.take(text)(ENTRYPOINTS.inbound);
       assert.ok(!result.ok || answer(result) === undefined, text);
     }
     assert.deepEqual(ask(engine, {}), allowed);

@@ -11,7 +11,7 @@ import { alice, bare, callOf, ledger, NOW_MS, request } from '../support/facts.t
 const schema = JSON.parse(readFileSync(new URL('../../../policies/schemas/input.v1.json', import.meta.url), 'utf8'));
 const fitsSchema = new Ajv({ allErrors: true, strict: false }).compile(schema);
 
-function inputOf(http: HttpFacts, headerNames: readonly string[] = []): PolicyInput {
+function inputOf(http: HttpFacts, headerNames: readonly string[] = [], declared: ReadonlySet<string> | null = null): PolicyInput {
   const operation = readOperation(http, { maxBytes: 65_536, maxDepth: 64 });
   assert.ok(operation.ok, JSON.stringify(operation));
   return policyInput(
@@ -21,6 +21,7 @@ function inputOf(http: HttpFacts, headerNames: readonly string[] = []): PolicyIn
     alice,
     toolFacts(ledger, () => null, operation.value.tool),
     headerNames,
+    declared,
   );
 }
 

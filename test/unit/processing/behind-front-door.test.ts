@@ -52,7 +52,7 @@ function begin(entrance: Resource, changes: Partial<ProcessingPlan> = {}): World
       maxListItems: 10,
       now: () => NOW_MS,
       newId: () => 'later',
-      policy: null,
+      policy: () => null,
       policyHeaders: [],
       showsStepUp: false,
       views: () => null,
@@ -69,9 +69,9 @@ function begin(entrance: Resource, changes: Partial<ProcessingPlan> = {}): World
 
 suite('a backend behind the front door that is out of reach', () => {
   for (const marks of [null, 'ledger']) {
-    test(`is an error with the id of the request, and recorded: ${marks === null ? 'modern' : 'legacy'}`, () => {
+    test(`is an error with the id of the request, and recorded: ${marks === null ? 'modern' : 'legacy'}`, async () => {
       const { exchange, refused } = begin(door, { marks });
-      const step = exchange.responseHeaders(503, TEXT, false);
+      const step = await exchange.responseHeaders(503, TEXT, false);
       assert.ok(step.kind === 'respond');
       const { status, body } = step.response;
       const { id, error } = JSON.parse(body);
@@ -81,20 +81,20 @@ suite('a backend behind the front door that is out of reach', () => {
     });
   }
 
-  test('is not one that says so itself, or that merely refuses', () => {
+  test('is not one that says so itself, or that merely refuses', async () => {
     for (const [status, type] of [
       [503, 'application/json'],
       [500, 'text/event-stream'],
       [404, 'text/plain'],
     ] as const) {
       const { exchange, refused } = begin(door, { marks: 'ledger' });
-      assert.equal(exchange.responseHeaders(status, headers({ 'content-type': type }), false).kind, 'continue');
+      assert.equal((await exchange.responseHeaders(status, headers({ 'content-type': type }), false)).kind, 'continue');
       assert.deepEqual(refused, []);
     }
   });
 
-  test('has its word passed on where clients know it by its own address', () => {
+  test('has its word passed on where clients know it by its own address', async () => {
     const { exchange } = begin(ledger, { bindsSession: true });
-    assert.equal(exchange.responseHeaders(503, TEXT, false).kind, 'continue');
+    assert.equal((await exchange.responseHeaders(503, TEXT, false)).kind, 'continue');
   });
 });

@@ -7,9 +7,8 @@ import { openTask } from '../../../src/check/task.ts';
 import type { Exchange, ResponseStep } from '../../../src/ext-proc/exchange.ts';
 import type { ListOutcome } from '../../../src/mcp/list-answer.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
-import type { Policy } from '../../../src/policy/policy.ts';
 import { createProcessing, type ProcessingPorts } from '../../../src/processing/processing.ts';
-import { deny, ok } from '../../../src/result.ts';
+import { deny } from '../../../src/result.ts';
 import { createSealer } from '../../../src/seal.ts';
 import { alice, bare, headers, NOW_MS, request } from '../support/facts.ts';
 import { DECISION_ID, fakePolicy, fakePorts } from '../support/ports.ts';
@@ -57,7 +56,7 @@ function open({ plan = {}, method = 'tools/list', ports = {} }: Spec = {}) {
     showsStepUp: false,
     maxAnswerBytes: 1000,
     maxListItems: 10,
-    policy: { ...fakePolicy(), askEach: (_input, _members, each) => ok([...each].map(() => ok(null))) },
+    policy: () => fakePolicy(),
     ...ports,
   };
   const exchange = createProcessing(() => ({ ...all, ...reloaded }), {
@@ -79,10 +78,10 @@ function begin(spec: Spec) {
   return { ...opened, step };
 }
 
-function answer(exchange: Exchange, body: string, lines: Record<string, string> = JSON_HEADERS, status = 200) {
-  const step = exchange.responseHeaders(status, headers(lines), false);
+async function answer(exchange: Exchange, body: string, lines: Record<string, string> = JSON_HEADERS, status = 200) {
+  const step = await exchange.responseHeaders(status, headers(lines), false);
   assert.ok(step.kind === 'continue', 'answered in its place');
-  return { step, body: step.wantsBody ? exchange.responseBody(Buffer.from(body), true).toString() : body };
+  return { step, body: step.wantsBody ? (await exchange.responseBody(Buffer.from(body), true)).toString() : body };
 }
 
 suite('the request', () => {
@@ -151,9 +150,9 @@ suite('a body', () => {
 
 suite('a session', () => {
   const plan = { bindsSession: true };
-  test('is bound to who began it', () => {
+  test('is bound to who began it', async () => {
     const { exchange } = begin({ method: 'initialize', plan });
-    const { step } = answer(exchange, '', { 'mcp-session-id': 'own' });
+    const { step } = await answer(exchange, '', { 'mcp-session-id': 'own' });
     assert.equal(step.wantsBody, false);
     const [[name, id] = []] = step.set;
     assert.equal(name, 'mcp-session-id');
@@ -163,13 +162,13 @@ suite('a session', () => {
       backends: { ledger: { id: 'own', revision: '2025-11-25' } },
     });
   });
-  test('that a backend does not keep is none', () => {
-    assert.deepEqual(answer(begin({ method: 'initialize', plan }).exchange, '').step.set, []);
+  test('that a backend does not keep is none', async () => {
+    assert.deepEqual((await answer(begin({ method: 'initialize', plan }).exchange, '')).step.set, []);
   });
-  test('that cannot be carried is taken away', () => {
+  test('that cannot be carried is taken away', async () => {
     for (const id of ['', 'a b', ['a', 'b']]) {
       const { exchange } = begin({ method: 'initialize', plan });
-      const step = exchange.responseHeaders(200, headers({ 'mcp-session-id': id }), true);
+      const step = await exchange.responseHeaders(200, headers({ 'mcp-session-id': id }), true);
       assert.ok(step.kind === 'continue');
       assert.deepEqual([step.set, step.remove], [[], ['mcp-session-id']]);
     }
@@ -178,9 +177,9 @@ suite('a session', () => {
 
 suite('a list', () => {
   const plan = { filtersList: true };
-  test('is judged', () => {
+  test('is judged', async () => {
     const { exchange, lists } = begin({ plan });
-    assert.equal(answer(exchange, LIST).body, LIST);
+    assert.equal((await answer(exchange, LIST)).body, LIST);
     assert.deepEqual(
       lists.map(({ shown, hidden, denial }) => [shown, hidden, denial]),
       [[1, 0, null]],
@@ -188,18 +187,18 @@ suite('a list', () => {
   });
   suite('under a status that is an error', () => {
     const SSE = { 'content-type': 'text/event-stream' };
-    const none = { policy: { ...fakePolicy(), askEach: (_i, _m, each) => ok([...each].map(() => NO)) } as Policy };
+    const none = { policy: () => fakePolicy(NO) };
     const HIDDEN = LIST.replace('{"name":"a"}', '');
     const statuses = [301, 400, 401, 404, 500];
-    test('is filtered all the same, as JSON and as events', () => {
+    test('is filtered all the same, as JSON and as events', async () => {
       for (const status of statuses) {
         const { exchange, lists, refused } = begin({ plan, ports: none });
-        assert.equal(answer(exchange, LIST, JSON_HEADERS, status).body, HIDDEN);
+        assert.equal((await answer(exchange, LIST, JSON_HEADERS, status)).body, HIDDEN);
         assert.deepEqual([lists.map(({ hidden }) => hidden), refused], [[1], []]);
         const events = begin({ plan, ports: none }).exchange;
-        assert.equal(answer(events, `data: ${LIST}\n\n`, SSE, status).body, `data: ${HIDDEN}\n\n`);
+        assert.equal((await answer(events, `data: ${LIST}\n\n`, SSE, status)).body, `data: ${HIDDEN}\n\n`);
         const replay = begin({ plan, ports: none, method: 'GET' }).exchange;
-        assert.equal(answer(replay, LIST, JSON_HEADERS, status).body, HIDDEN);
+        assert.equal((await answer(replay, LIST, JSON_HEADERS, status)).body, HIDDEN);
       }
     });
     const passing: [Record<string, string>, string][] = [
@@ -213,14 +212,17 @@ suite('a list', () => {
       [{ 'content-type': 'text/html', 'content-encoding': 'gzip' }, '<html>'],
       [{}, 'x'],
     ];
-    test('what holds none passes with status, headers and body', () => {
+    test('what holds none passes with status, headers and body', async () => {
       for (const status of [401, 404])
         for (const [lines, body] of passing) {
           const { exchange, refused } = begin({ plan });
-          const given = answer(exchange, body, { ...lines, 'www-authenticate': 'Bearer' }, status);
+          const given = await answer(exchange, body, { ...lines, 'www-authenticate': 'Bearer' }, status);
           assert.deepEqual([given.body, given.step.set, given.step.remove, refused], [body, [], [], []], body);
         }
-      assert.equal((begin({ plan }).exchange.responseHeaders(404, headers(JSON_HEADERS), true) as ResponseStep).wantsBody, false);
+      assert.equal(
+        ((await begin({ plan }).exchange.responseHeaders(404, headers(JSON_HEADERS), true)) as ResponseStep).wantsBody,
+        false,
+      );
     });
     const bad: [Record<string, string | string[]>, string][] = [
       [JSON_HEADERS, LIST.replace('"id":1', '"id":2')],
@@ -232,12 +234,12 @@ suite('a list', () => {
       [{ 'content-type': ['text/plain', 'application/json'] }, LIST],
       [{ 'content-type': 'text/plain, application/json' }, LIST],
     ];
-    test('what could hold another: an error in its place, told with the status', () => {
+    test('what could hold another: an error in its place, told with the status', async () => {
       for (const [lines, body] of bad) {
         const { exchange, refused, lists } = begin({ plan });
-        const step = exchange.responseHeaders(404, headers(lines), false);
+        const step = await exchange.responseHeaders(404, headers(lines), false);
         assert.ok(step.kind === 'continue' && step.wantsBody, body);
-        const { error } = JSON.parse(exchange.responseBody(Buffer.from(body), true).toString());
+        const { error } = JSON.parse((await exchange.responseBody(Buffer.from(body), true)).toString());
         assert.equal(error.data.reason, 'list_invalid');
         assert.deepEqual(
           [lists.length, refused.map(({ answer: told }) => told.kind === 'respond' && told.response.status)],
@@ -254,9 +256,9 @@ suite('a list', () => {
     'too large': [JSON_HEADERS, LIST + ' '.repeat(1000)],
   };
   for (const [what, [lines, body]] of Object.entries(wrong)) {
-    test(`${what}: an error in its place, told once`, () => {
+    test(`${what}: an error in its place, told once`, async () => {
       const { exchange, refused, lists } = begin({ plan });
-      const given = answer(exchange, body, lines);
+      const given = await answer(exchange, body, lines);
       const { id, error } = JSON.parse(given.body);
       assert.deepEqual([id, error.code, error.data.reason], [1, -31503, 'list_invalid']);
       assert.equal(refused.length, 1);
@@ -269,7 +271,7 @@ suite('a list', () => {
       assert.equal(given.step.remove.includes('content-encoding'), type !== undefined);
     });
   }
-  test('without a body, or under a status that says there is none', () => {
+  test('without a body, or under a status that says there is none', async () => {
     for (const [status, isLast] of [
       [200, true],
       [204, true],
@@ -277,67 +279,68 @@ suite('a list', () => {
       [206, false],
     ] as const) {
       const { exchange, refused } = begin({ plan });
-      const step = exchange.responseHeaders(status, headers({ 'content-type': 'text/event-stream' }), isLast);
+      const step = await exchange.responseHeaders(status, headers({ 'content-type': 'text/event-stream' }), isLast);
       assert.ok(step.kind === 'respond', `${status}`);
       assert.equal(step.response.status, 200);
       assert.equal(JSON.parse(step.response.body).error.data.reason, 'list_invalid');
       assert.equal(refused.length, 1);
     }
   });
-  test('that comes after a reload is judged by what is in force then', () => {
+  test('that comes after a reload is judged by what is in force then', async () => {
     const { exchange, reloaded } = begin({ plan });
-    exchange.responseHeaders(200, headers(JSON_HEADERS), false);
-    reloaded.policy = null;
-    const { error } = JSON.parse(exchange.responseBody(Buffer.from(LIST), true).toString());
+    await exchange.responseHeaders(200, headers(JSON_HEADERS), false);
+    reloaded.policy = () => null;
+    const { error } = JSON.parse((await exchange.responseBody(Buffer.from(LIST), true)).toString());
     assert.equal(error.data.reason, 'policy_undefined');
   });
   suite('that is cut off', () => {
     const events = { 'content-type': 'text/event-stream' };
-    const abandon = (lines: Record<string, string>, piece: string, status = 200) => {
+    const abandon = async (lines: Record<string, string>, piece: string, status = 200) => {
       const { exchange, refused, lists } = begin({ plan });
-      exchange.responseHeaders(status, headers(lines), false);
-      exchange.responseBody(Buffer.from(piece), false);
+      await exchange.responseHeaders(status, headers(lines), false);
+      await exchange.responseBody(Buffer.from(piece), false);
       exchange.abandoned?.();
       return { causes: refused.map(({ reason, cause }) => [reason, cause]), outcomes: lists.length };
     };
     const told = { causes: [['list_invalid', 'the answer was cut off, or the client left']], outcomes: 1 };
-    test('is told once', () => {
-      assert.deepEqual(abandon(JSON_HEADERS, LIST.slice(0, 20)), told);
-      assert.deepEqual(abandon(events, `data: ${LIST}\n`), told);
+    test('is told once', async () => {
+      assert.deepEqual(await abandon(JSON_HEADERS, LIST.slice(0, 20)), told);
+      assert.deepEqual(await abandon(events, `data: ${LIST}\n`), told);
     });
-    test('is nothing after the list, nor of an error', () => {
-      assert.deepEqual(abandon(events, `data: ${LIST}\n\n`), { causes: [], outcomes: 1 });
-      assert.deepEqual(abandon(JSON_HEADERS, '{', 404), { causes: [], outcomes: 0 });
-      assert.deepEqual(abandon({ 'content-type': 'text/html' }, '<').outcomes, 1);
+    test('is nothing after the list, nor of an error', async () => {
+      assert.deepEqual(await abandon(events, `data: ${LIST}\n\n`), { causes: [], outcomes: 1 });
+      assert.deepEqual(await abandon(JSON_HEADERS, '{', 404), { causes: [], outcomes: 0 });
+      assert.deepEqual((await abandon({ 'content-type': 'text/html' }, '<')).outcomes, 1);
     });
-    test('is nothing where no answer had begun, nor on a stream of replays', () => {
+    test('is nothing where no answer had begun, nor on a stream of replays', async () => {
       const { exchange, refused } = begin({ plan });
       exchange.abandoned?.();
       const replay = begin({ plan, method: 'GET' });
-      replay.exchange.responseHeaders(200, headers(events), false);
+      await replay.exchange.responseHeaders(200, headers(events), false);
       replay.exchange.abandoned?.();
       assert.deepEqual([refused, replay.refused], [[], []]);
     });
   });
-  test('when policy is broken: its reason', () => {
-    const { exchange, refused } = begin({ plan, ports: { policy: null } });
-    assert.equal(JSON.parse(answer(exchange, LIST).body).error.data.reason, 'policy_undefined');
+  test('when policy is broken: its reason', async () => {
+    const { exchange, refused } = begin({ plan, ports: { policy: () => null } });
+    assert.equal(JSON.parse((await answer(exchange, LIST)).body).error.data.reason, 'policy_undefined');
     assert.equal(refused[0]?.reason, 'policy_undefined');
   });
-  test('that is repeated on a stream: what nobody can read does not pass', () => {
+  test('that is repeated on a stream: what nobody can read does not pass', async () => {
     const replay = () => begin({ plan, method: 'GET' }).exchange;
     const event = `event: message\ndata: ${LIST}\n\n`;
-    assert.equal(answer(replay(), event, { 'content-type': 'text/event-stream' }).body, event);
-    assert.throws(() => answer(replay(), event, { 'content-type': 'text/plain' }));
-    assert.throws(() => answer(replay(), event, { 'content-type': 'text/event-stream', 'content-encoding': 'br' }));
+    assert.equal((await answer(replay(), event, { 'content-type': 'text/event-stream' })).body, event);
+    await assert.rejects(answer(replay(), event, { 'content-type': 'text/plain' }));
+    await assert.rejects(answer(replay(), event, { 'content-type': 'text/event-stream', 'content-encoding': 'br' }));
   });
 });
 
-test('ids of tasks are bound to who began them, and the same in every answer', () => {
+test('ids of tasks are bound to who began them, and the same in every answer', async () => {
   const body = '{"jsonrpc":"2.0","id":1,"result":{"task":{"taskId":"own"}}}';
-  const told = [1, 2].map(
-    () => JSON.parse(answer(begin({ method: 'tools/call', plan: { sealsTasks: true } }).exchange, body).body).result.task.taskId,
-  );
-  assert.equal(told[0], told[1]);
-  assert.deepEqual(openTask(sealer, told[0]), { principal: principalKey(alice), backend: 'ledger', id: 'own' });
+  const tell = async () =>
+    JSON.parse((await answer(begin({ method: 'tools/call', plan: { sealsTasks: true } }).exchange, body)).body).result.task
+      .taskId;
+  const told = await tell();
+  assert.equal(told, await tell());
+  assert.deepEqual(openTask(sealer, told), { principal: principalKey(alice), backend: 'ledger', id: 'own' });
 });

@@ -1,8 +1,8 @@
 /** Ports of `check` that say yes to everything, one by one to be replaced. */
 import type { Ports } from '../../../src/check.ts';
 import type { Delegate, DelegationRequest } from '../../../src/delegation/delegation.ts';
-import type { Outbound } from '../../../src/policy/decision.ts';
-import type { Policy } from '../../../src/policy/policy.ts';
+import type { Inbound, Outbound } from '../../../src/policy/decision.ts';
+import type { Asked, Policy } from '../../../src/policy/policy.ts';
 import { indexResources, type Resource } from '../../../src/resource.ts';
 import { deny, ok, type Result } from '../../../src/result.ts';
 import type { Denial } from '../../../src/verdict.ts';
@@ -13,24 +13,43 @@ export const DECISION_ID = '00000000-0000-4000-8000-00000000d1d1';
 
 /** Answers both questions with these, and remembers what it was asked. */
 export function fakePolicy(
-  inbound: Result<null> = ok(null),
+  inbound: Result<null | Inbound> = ok(null),
   out: Result<Outbound> = ok(outbound),
-): Policy & { readonly inputs: unknown[] } {
+): Policy & { readonly inputs: unknown[]; readonly asked: Asked[] } {
   const inputs: unknown[] = [];
+  const asked: Asked[] = [];
+  const said: Result<Inbound> = inbound.ok ? ok(inbound.value ?? { logOnly: [] }) : inbound;
+  const take = (one: Asked): void => {
+    asked.push(one);
+    inputs.push(JSON.parse(one.input));
+  };
   return {
     revision: 'r1',
+    digest: 'd1',
     inputs,
-    ask: (input) => {
-      inputs.push(JSON.parse(input));
-      return { inbound: () => inbound, outbound: () => out };
+    asked,
+    ask: async (one) => {
+      take(one);
+      return { inbound: said, outbound: said.ok ? out : null, inboundMs: 3, outboundMs: 1 };
     },
-    askEach: (_input, _members, each) => ok([...each].map(() => inbound)),
+    askInbound: async (one) => {
+      take(one);
+      return said;
+    },
+    askEach: async (_asked, _members, each) => ok([...each].map(() => said)),
+    evaluate: async () => ok(undefined),
+    has: () => false,
+    declaredArguments: () => null,
+    close: async () => {},
   };
 }
 
-/** For policies that are asked of no list. */
-export function noLists(): never {
-  throw new Error('asked of a list');
+/** Of which no question is expected but those given. */
+export function strictPolicy(answers: Partial<Policy>): Policy {
+  const unasked = async (): Promise<never> => {
+    throw new Error('policy was asked');
+  };
+  return { ...fakePolicy(), ask: unasked, askInbound: unasked, askEach: unasked, ...answers };
 }
 
 export function refusing(denial: Denial): Policy {
@@ -55,15 +74,16 @@ export function fakeDelegate(): Delegate & { readonly requests: DelegationReques
   return Object.assign(make, { requests });
 }
 
-export interface PortsSpec extends Partial<Omit<Ports, 'resources'>> {
+export interface PortsSpec extends Partial<Omit<Ports, 'resources' | 'policy'>> {
   readonly resources?: readonly Resource[];
+  readonly policy?: Policy | null;
 }
 
-export function fakePorts({ resources = [ledger], ...rest }: PortsSpec = {}): Ports {
+export function fakePorts({ resources = [ledger], policy = fakePolicy(), ...rest }: PortsSpec = {}): Ports {
   return {
     resources: indexResources(resources),
     verify: async () => ok(alice),
-    policy: fakePolicy(),
+    policy: () => policy,
     delegate: { exchange: fakeDelegate(), mint: null },
     facade: null,
     limits: { maxBytes: 65_536, maxDepth: 64, maxMembers: 64 },
