@@ -7,7 +7,7 @@ import { createPoller, type Looked, type Poller } from '../bundle/poller.ts';
 import { type BundleRefusal, PolicyRefused } from '../bundle/refusal.ts';
 import { inTime } from '../deadline.ts';
 import { createSlot, type Loaded, type Origin } from './policy-slot.ts';
-import type { PolicyError, PolicyPlan, PolicySource, PolicySourceOptions, PolicyState } from './policy-state.ts';
+import type { PolicyError, PolicyPlan, PolicySource, PolicySourceOptions, PolicyState, PolicyTimes } from './policy-state.ts';
 import type { Supply } from './policy-supply.ts';
 
 /** What lies with this machine and not with the bundle is tried again after this. */
@@ -16,8 +16,6 @@ const PASSING: ReadonlySet<BundleRefusal> = new Set(['compile_timeout', 'compile
 /** A start and a reload wait this long for a server. */
 const FIRST_LOOK_MS = 5000;
 const STOP_MS = 1000;
-
-type Times = Record<'lastAttemptAt' | 'answeredAt' | 'downloadedAt', number | null>;
 
 interface Refusal {
   readonly digest: string;
@@ -30,7 +28,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   let plan = first;
   let supply = first.openSupply();
   let poller = newPoller();
-  const times: Times = { lastAttemptAt: null, answeredAt: null, downloadedAt: null };
+  const times: PolicyTimes = { lastAttemptAt: null, answeredAt: null, downloadedAt: null };
   let unreachable: PolicyError | null = null;
   /** The source's latest, if it was refused. */
   let refusal: Refusal | null = null;

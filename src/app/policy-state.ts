@@ -27,6 +27,9 @@ export interface PolicyState {
   readonly lastError: PolicyError | null;
 }
 
+/** Those of its source. */
+export type PolicyTimes = { -readonly [Time in 'lastAttemptAt' | 'answeredAt' | 'downloadedAt']: PolicyState[Time] };
+
 /** What one configuration makes of a source. */
 export interface PolicyPlan {
   /** Equal where nothing changed that concerns it. */

@@ -124,7 +124,10 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   }
 
   function writeShadow(event: ShadowEvent): void {
-    if (!isBroken() && !isFull() && pending <= maxBufferedBytes) void queue([shadowLine(event, options.labels)], prepare);
+    if (isBroken() || isFull() || pending > maxBufferedBytes) return;
+    // Its decision's own line comes first.
+    void push();
+    void queue([shadowLine(event, options.labels)], prepare);
   }
 
   const timer = chain && setInterval(() => queue([], chain.links.sign), chain.checkpointMs).unref();
