@@ -12,6 +12,8 @@ import { processingService } from './app/processing-service.ts';
 import { collectGauges, describeReadiness } from './app/readiness.ts';
 import { needingRestart } from './app/restart.ts';
 import { createRetirement } from './app/retirement.ts';
+import { createShadowService } from './app/shadow-service.ts';
+import { startStatus } from './app/status-service.ts';
 import { serveWellKnown } from './app/well-known.ts';
 import { denied, newFacts, type Verdict } from './check/authorize.ts';
 import { decisionRecord } from './check/record.ts';
@@ -84,6 +86,16 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     standard: process.stdout,
   });
   opened.push(decisionLog.end);
+  const shadow = createShadowService({
+    ...observers,
+    config: () => live.config,
+    live: policy.state,
+    candidate: policy.candidate,
+    write: decisionLog.writeShadow,
+    now: Date.now,
+    random: Math.random,
+  });
+  opened.push(shadow.close);
 
   async function replaceLive(read: () => Promise<Config>): Promise<void> {
     if (draining) return log('warn', 'stopping: the configuration is not read again');
@@ -115,7 +127,8 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   const admin = await serveAdmin({
     listen: config.admin.listen,
     register: metrics.register,
-    readiness: () => describeReadiness({ live, policy: policy.state(), draining, logFull: decisionLog.isFull() }),
+    readiness: () =>
+      describeReadiness({ live, policy: policy.state(), shadow: shadow.state(), draining, logFull: decisionLog.isFull() }),
     collect: () => {
       counts.flush();
       decisionLog.collect();
@@ -126,6 +139,17 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   const wellKnown = config.wellKnown && (await serveWellKnown(config.wellKnown.listen, () => live));
   if (wellKnown !== undefined) opened.push(wellKnown.close);
   await warmKeys(live);
+  const isLogFull = decisionLog.isFull;
+  opened.push(
+    startStatus({
+      ...observers,
+      config,
+      labels: decisionLog.labels,
+      policy: policy.state,
+      candidate: policy.candidateState,
+      isLogFull,
+    }),
+  );
   const server = await startServer({
     ...config.server,
     tls: await readTls(config),
@@ -142,6 +166,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
         throw cause;
       }
       counts.add(verdict, record, elapsedMs, late);
+      shadow.observe(verdict.facts, record);
     },
     onFailure: (cause) => log('error', 'a Check was refused without a verdict', { cause: describeCause(cause) }),
     onInFlight: (count) => metrics.inFlight.set(count),
@@ -173,7 +198,9 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
   /** A request of the sidecar's own to a backend, before it is made. */
   function observeOwn(verdict: Verdict, elapsedMs: number): void {
     if (decisionLog.isFull()) throw new Error('the decision log is full');
-    decisionLog.write(verdict, decisionRecord(verdict), elapsedMs, false);
+    const record = decisionRecord(verdict);
+    decisionLog.write(verdict, record, elapsedMs, false);
+    shadow.observe(verdict.facts, record);
   }
 
   /** What was refused after its Check had been answered. */

@@ -11,6 +11,7 @@ import { listen, MAX_MS, MIB, milliseconds, name, positive, secret, tokenHeader,
 import { policy } from './config-schema/policy.ts';
 import { entrance } from './config-schema/resource.ts';
 import { services } from './config-schema/services.ts';
+import { status } from './config-schema/status.ts';
 
 const server = z.strictObject({
   listen: listen.default('127.0.0.1:9191').describe('Where Envoy asks: `host:port`, or `unix:///path` for a Unix socket.'),
@@ -195,6 +196,7 @@ export const configSchema = z.strictObject({
   policy,
   delegation: delegation.describe('The token that a backend gets.'),
   decisionLog,
+  status,
 });
 
 export type Config = z.output<typeof configSchema>;

@@ -104,10 +104,11 @@ function crossProblems(sections: Partial<Config>): string[] {
 }
 
 /** Who names a service, and where in the configuration. */
-function serviceUsers({ policy, decisionLog }: Partial<Config>): { readonly at: string; readonly service: string }[] {
+function serviceUsers({ policy, decisionLog, status }: Partial<Config>): { readonly at: string; readonly service: string }[] {
   const named = [
     { at: 'policy.bundle.service', service: policy?.bundle?.service },
     { at: 'policy.shadow.bundle.service', service: policy?.shadow?.bundle?.service },
+    { at: 'status.service', service: status?.service },
   ];
   return [
     ...named.filter((one): one is { at: string; service: string } => one.service !== undefined),

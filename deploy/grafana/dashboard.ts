@@ -484,9 +484,43 @@ function policy() {
           `sum by (outcome) (increase(mcp_ext_authz_config_reloads_total{${TARGETS}}[$__rate_interval]))`,
           'configuration {{outcome}}',
         ],
+        [
+          `sum by (outcome) (increase(mcp_ext_authz_status_uploads_total{${TARGETS}}[$__rate_interval]))`,
+          'status upload {{outcome}}',
+        ],
       ],
       width: 12,
       colors: BY_OUTCOME,
+    }),
+  ];
+}
+
+function candidate() {
+  return [
+    graph({
+      title: 'Flips of the candidate',
+      description:
+        'Requests that the candidate would have answered otherwise than the policy in force. Its counts begin with it.',
+      unit: 'short',
+      queries: [
+        [
+          `sum by (direction, backend, tool) (increase(mcp_ext_authz_shadow_flips_total{${BACKEND}}[$__rate_interval])) > 0`,
+          '{{direction}} {{backend}} {{tool}}',
+        ],
+      ],
+    }),
+    graph({
+      title: 'What the candidate was asked',
+      description: 'error: it gave no answer. skipped: it could not keep up, or rests because it had to be killed.',
+      unit: 'cps',
+      queries: [[rate('mcp_ext_authz_shadow_evaluations_total', TARGETS, 'by (outcome)'), '{{outcome}}']],
+    }),
+    graph({
+      title: 'Instances by candidate',
+      description: 'Which revision each instance has beside the policy in force. None: no candidate was loaded.',
+      unit: 'short',
+      queries: [[`count by (revision) (mcp_ext_authz_shadow_info{${TARGETS}})`, '{{revision}}']],
+      stacked: true,
     }),
   ];
 }
@@ -677,6 +711,7 @@ export function buildDashboard(): dashboard.Dashboard {
     'Delegation and exchange': delegation(),
     Keys: keys(),
     Policy: policy(),
+    'Candidate policy': candidate(),
     Backends: backends(),
     'Lists and the front door': lists(),
     Process: processes(),

@@ -30,7 +30,9 @@ export interface DecisionLogParts {
   readonly standard: Writable;
 }
 
-export interface OpenDecisionLog extends Pick<DecisionLog, 'write' | 'isFull'> {
+export interface OpenDecisionLog extends Pick<DecisionLog, 'write' | 'writeShadow' | 'isFull'> {
+  /** Who writes; the status says the same. */
+  readonly labels: Readonly<Record<'id' | 'version', string>>;
   /** Gauges that are read when somebody looks. */
   readonly collect: () => void;
   /** Resolves when every line has left the process, or cannot. */
@@ -97,7 +99,9 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
       onFailure: (cause) => tell('error', 'the decision log lost lines', { cause: describeCause(cause) }),
     });
     return {
+      labels,
       write: decisionLog.write,
+      writeShadow: decisionLog.writeShadow,
       isFull: decisionLog.isFull,
       collect: () => {
         for (const { name, buffered } of sinks) metrics?.logBuffered.set({ sink: name }, buffered());

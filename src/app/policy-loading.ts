@@ -28,7 +28,7 @@ export async function planPolicy(config: Config, slot: SlotName, reader: BundleR
   return {
     fingerprint: JSON.stringify([bundleFile, bundle, polling, settings, signing, limits]),
     openSupply: () => openSupply({ bundleFile, bundle, polling, maxBundleBytes }, openServer(settings)),
-    load: createLoader(config, signing, reader),
+    load: createLoader(config, signing, reader, slot === 'policy' ? workers : 1),
     polling,
   };
 }
@@ -43,15 +43,20 @@ function openServer(settings: Config['services'][number] | undefined): SupplySer
   return { service: createService(settings), url: settings.url, timeoutMs: settings.timeoutMs };
 }
 
-function createLoader({ policy, delegation }: Config, signing: Signing | null, reader: BundleReader): LoadArchive {
+/** @param workers one is enough for a candidate, which is asked one question at a time. */
+function createLoader(
+  { policy, delegation }: Config,
+  signing: Signing | null,
+  reader: BundleReader,
+  workers: number,
+): LoadArchive {
   const compile = { ...OPA_DEFAULTS, timeoutMs: policy.compileTimeoutMs };
   const rules = { maxBytes: policy.maxBundleBytes, signing, compile };
   return async (archive, admit) => {
     const bundle = await reader.read(archive, rules);
     admit(bundle.revision);
-    const { workers, timeoutMs, maxMemoryBytes } = policy;
-    const { maxTtlSeconds } = delegation;
-    return loadPolicy(bundle, { workers, timeoutMs, maxMemoryBytes, maxTtlSeconds, now: Date.now });
+    const { maxMemoryBytes, timeoutMs } = policy;
+    return loadPolicy(bundle, { maxMemoryBytes, timeoutMs, workers, maxTtlSeconds: delegation.maxTtlSeconds, now: Date.now });
   };
 }
 

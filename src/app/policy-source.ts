@@ -7,7 +7,7 @@ import { createPoller, type Looked, type Poller } from '../bundle/poller.ts';
 import { type BundleRefusal, PolicyRefused } from '../bundle/refusal.ts';
 import { inTime } from '../deadline.ts';
 import { createSlot, type Loaded, type Origin } from './policy-slot.ts';
-import type { PolicyError, PolicyPlan, PolicySource, PolicySourceOptions, PolicyState } from './policy-state.ts';
+import type { PolicyError, PolicyPlan, PolicySource, PolicySourceOptions, PolicyState, PolicyTimes } from './policy-state.ts';
 import type { Supply } from './policy-supply.ts';
 
 /** What lies with this machine and not with the bundle is tried again after this. */
@@ -28,7 +28,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   let plan = first;
   let supply = first.openSupply();
   let poller = newPoller();
-  let lastAttemptAt: number | null = null;
+  const times: PolicyTimes = { lastAttemptAt: null, answeredAt: null, downloadedAt: null };
   let unreachable: PolicyError | null = null;
   /** The source's latest, if it was refused. */
   let refusal: Refusal | null = null;
@@ -65,17 +65,24 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       digest: inForce?.digest ?? null,
       activatedAt: inForce?.activatedAt ?? null,
       source: supply.source,
-      lastAttemptAt,
+      ...times,
+      archiveBytes: inForce?.archive.byteLength ?? null,
       lastError: unreachable ?? refusal?.error ?? null,
     };
   }
 
+  function noteAnswer(isArchive: boolean): void {
+    times.answeredAt = now();
+    if (isArchive) times.downloadedAt = times.answeredAt;
+  }
+
   async function look(signal: AbortSignal): Promise<Looked> {
     const from = supply;
-    lastAttemptAt = now();
+    times.lastAttemptAt = now();
     if (refusal !== null && PASSING.has(refusal.error.code) && now() - refusal.error.at >= TRY_AGAIN_MS) forgetRefusal();
     try {
       const found = await from.fetch(signal);
+      noteAnswer(found.archive !== null);
       const isNew = await serially(() => offer(found.archive, { validators: found.validators, source: from.source }));
       unreachable = null;
       observer.onLooked(isNew ? 'changed' : 'unchanged');

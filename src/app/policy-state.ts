@@ -19,9 +19,16 @@ export interface PolicyState {
   readonly activatedAt: number | null;
   readonly source: string;
   readonly lastAttemptAt: number | null;
+  /** When the source last answered, and when with an archive. */
+  readonly answeredAt: number | null;
+  readonly downloadedAt: number | null;
+  readonly archiveBytes: number | null;
   /** Null while the source's own latest is in force. */
   readonly lastError: PolicyError | null;
 }
+
+/** Those of its source. */
+export type PolicyTimes = { -readonly [Time in 'lastAttemptAt' | 'answeredAt' | 'downloadedAt']: PolicyState[Time] };
 
 /** What one configuration makes of a source. */
 export interface PolicyPlan {

@@ -4,20 +4,23 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../version.ts';
 import type { PolicyState } from './policy-state.ts';
 import type { Live } from './ports.ts';
+import type { ShadowState } from './shadow-service.ts';
 
 export interface Standing {
   readonly live: Live;
   readonly policy: PolicyState;
+  readonly shadow: ShadowState | null;
   readonly draining: boolean;
   readonly logFull: boolean;
 }
 
 /** With a policy in force, keys to verify tokens with, and room for lines. That a newer policy failed makes nobody unready. */
-export function describeReadiness({ live: { issuers, config }, policy, draining, logFull }: Standing): Readiness {
+export function describeReadiness({ live: { issuers, config }, policy, shadow, draining, logFull }: Standing): Readiness {
   const keys = Object.fromEntries([...issuers].map(([issuer, { keySet }]) => [issuer, keySet.held()?.size ?? 0]));
   const canVerify = Object.values(keys).some((held) => held > 0) || config.issuers.some(({ introspection }) => introspection);
   const ready = !draining && !logFull && canVerify && policy.revision !== null;
-  return { ready, draining, version: VERSION, policy: describePolicy(policy), keys, decisionLog: { full: logFull } };
+  const beside = shadow === null ? {} : { shadow };
+  return { ready, draining, version: VERSION, policy: describePolicy(policy), ...beside, keys, decisionLog: { full: logFull } };
 }
 
 function describePolicy({ revision, digest, activatedAt, source, lastAttemptAt, lastError }: PolicyState) {

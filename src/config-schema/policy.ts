@@ -1,6 +1,7 @@
 /** Settings of policy: where bundles come from, who signs them, what one evaluation may cost, and the candidate beside. */
 import { z } from 'zod';
 import { MAX_MS, MIB, milliseconds, policyHeader, positive, secret } from './parts.ts';
+import { shadowRules } from './shadow.ts';
 
 const bundleFile = z
   .string()
@@ -90,12 +91,7 @@ export const policy = z
         bundle,
         polling: polling.prefault({}).describe('As that of `policy`.'),
         signing,
-        sampleRatio: z
-          .number()
-          .min(0)
-          .max(1)
-          .default(0.01)
-          .describe('Share of the requests it is asked about that are logged though nothing flips.'),
+        ...shadowRules,
       })
       .optional()
       .describe('A candidate beside the policy in force: asked too, never obeyed.'),

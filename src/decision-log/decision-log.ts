@@ -7,6 +7,7 @@ import { inTime } from '../deadline.ts';
 import type { Chain } from './chain.ts';
 import { brokenLine, decisionLine, type Entry, type LineOptions } from './line.ts';
 import type { Mask } from './masking.ts';
+import { type ShadowEvent, shadowLine } from './shadow-line.ts';
 import type { LogSink } from './sink.ts';
 
 export interface DecisionLogOptions extends LineOptions {
@@ -26,6 +27,8 @@ export interface DecisionLogOptions extends LineOptions {
 export interface DecisionLog {
   /** Throws for an allow that cannot be recorded any more: it must not be given. A refusal may be lost. */
   readonly write: (...entry: Entry) => void;
+  /** A line beside those of decisions. It is for information: where there is no room it is left out. */
+  readonly writeShadow: (event: ShadowEvent) => void;
   readonly isFull: () => boolean;
   /** Resolves when everything written so far has been recorded or lost. */
   readonly flush: () => Promise<void>;
@@ -120,6 +123,13 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
     waiting.push(entry);
   }
 
+  function writeShadow(event: ShadowEvent): void {
+    if (isBroken() || isFull() || pending > maxBufferedBytes) return;
+    // Its decision's own line comes first.
+    void push();
+    void queue([shadowLine(event, options.labels)], prepare);
+  }
+
   const timer = chain && setInterval(() => queue([], chain.links.sign), chain.checkpointMs).unref();
   if (chain !== undefined) void queue([], chain.links.start);
 
@@ -136,7 +146,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
     await Promise.all(sinks.map((sink) => sink.close(Math.max(until - performance.now(), 0))));
   }
 
-  return { write, isFull, flush, end };
+  return { write, writeShadow, isFull, flush, end };
 }
 
 async function maskAll(lines: readonly string[], mask: Mask): Promise<string[]> {

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Stage, Verdict } from '../check/authorize.ts';
 import type { DecisionRecord } from '../check/record.ts';
 import { METHODS } from '../mcp/methods.ts';
+import { createShadowMetrics } from './shadow-metrics.ts';
 
 /** From tens of microseconds, where a warm decision lies, to Envoy's usual timeout. */
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -138,6 +139,8 @@ export function createMetrics(version: string) {
       'Events that policy should have masked or dropped and failed to. rule: mask (the event is written without all that could be masked) or drop (it is written).',
       ['rule'],
     ),
+    ...createShadowMetrics(registers),
+    statusUploads: counter('status_uploads_total', 'Uploads of the status. outcome: ok or failed.', ['outcome']),
     buildInfo: gauge('build_info', 'Always 1: what is running.', ['version', 'node']),
   };
   metrics.buildInfo.set({ version, node: process.version }, 1);
@@ -215,7 +218,12 @@ function ruleLabel({ ruleLabels }: Metrics, rule: string): string {
 /** What a backend calls its tools may change without end; a label's values may not. */
 const MAX_CATALOG_LABELS = 1000;
 
-function toolLabel(metrics: Metrics, { resource, tool: known }: Verdict['facts'], tool: string | undefined): string {
+/** A tool's name where it is among so many that are known, else `other`. */
+export function toolLabel(
+  metrics: Pick<Metrics, 'catalogLabels'>,
+  { resource, tool: known }: Pick<Verdict['facts'], 'resource' | 'tool'>,
+  tool: string | undefined,
+): string {
   if (tool === undefined) return 'none';
   if (resource === null || !known?.known) return 'other';
   if (resource.tools.has(tool)) return tool;

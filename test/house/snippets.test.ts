@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { searchOpa } from '../../scripts/opa.ts';
-import { readBundle } from '../../src/bundle/bundle.ts';
 import { parseConfig } from '../../src/config.ts';
 import { loadArchive } from '../unit/support/bundles.ts';
 import { documents, labelledBlocks, read } from './tree.ts';

@@ -1,5 +1,5 @@
 /** Every query that deploy/ ships, read from the files that are shipped, with the place it stands at. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { DASHBOARD_FILE } from '../../../deploy/grafana/dashboard.ts';
 
@@ -76,4 +76,15 @@ export function fillVariables(expr: string): string {
   const filled = expr.replaceAll(/\$__(rate_interval|range|interval)\b/g, '1m').replaceAll(/\$(job|instance|backend)\b/g, '.+');
   if (filled.includes('$')) throw new Error(`a variable that is not known: ${filled}`);
   return filled;
+}
+
+/** Queries that the documents tell people to type. */
+export async function documentedQueries(): Promise<Query[]> {
+  const folder = new URL('../../../docs/', import.meta.url);
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.md'));
+  const found = files.map(async (file) => {
+    const text = await readFile(new URL(file, folder), 'utf8');
+    return [...text.matchAll(/^```promql\n(.*?)^```/gms)].map(([, expr = '']) => ({ where: `docs/${file}`, expr: expr.trim() }));
+  });
+  return (await Promise.all(found)).flat();
 }

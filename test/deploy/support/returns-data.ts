@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Prometheus, startPrometheus } from './prometheus.ts';
 import { measurementsIn } from './promql.ts';
-import { dashboardQueries, fillVariables, type Query, readDashboard, readRules } from './queries.ts';
+import { dashboardQueries, documentedQueries, fillVariables, type Query, readDashboard, readRules } from './queries.ts';
 
 export interface ReturnsDataOptions {
   /** Makes the sidecar do something; called again and again, since a rate needs events between two scrapes. */
@@ -50,6 +50,7 @@ export async function assertQueriesReturnData(
 async function shippedQueries(): Promise<Query[]> {
   const rules = await readRules();
   return [
+    ...(await documentedQueries()),
     ...dashboardQueries(await readDashboard()).map(({ where, expr }) => ({ where, expr: fillVariables(expr) })),
     ...rules.flatMap(({ record, alert, expr }) =>
       alert === undefined
