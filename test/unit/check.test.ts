@@ -12,7 +12,6 @@ import { check } from '../../src/check.ts';
 import { toCheckResponse } from '../../src/ext-authz/response.ts';
 import { encodeCheckResponse } from '../../src/ext-authz/wire.ts';
 import type { HttpFacts } from '../../src/http.ts';
-import type { Policy } from '../../src/policy/policy.ts';
 import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../../src/reasons.ts';
 import { publicName } from '../../src/resource.ts';
 import { deny, ok } from '../../src/result.ts';

@@ -8,7 +8,7 @@ import type { Exchange, ResponseStep } from '../../../src/ext-proc/exchange.ts';
 import type { ListOutcome } from '../../../src/mcp/list-answer.ts';
 import { readOperation } from '../../../src/mcp/operation.ts';
 import { createProcessing, type ProcessingPorts } from '../../../src/processing/processing.ts';
-import { deny, ok } from '../../../src/result.ts';
+import { deny } from '../../../src/result.ts';
 import { createSealer } from '../../../src/seal.ts';
 import { alice, bare, headers, NOW_MS, request } from '../support/facts.ts';
 import { DECISION_ID, fakePolicy, fakePorts } from '../support/ports.ts';
