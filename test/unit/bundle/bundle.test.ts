@@ -107,6 +107,14 @@ suite('a bundle of plain Rego', () => {
     await assert.rejects(read([manifest, other, outbound], starved, cache), PolicyRefused);
   });
 
+  test('has the rules of the decision log as entry points where it has such rules', async () => {
+    const log = { name: 'log.rego', content: 'package system.log\n\nmask contains "/input/x"\n' };
+    const { wasm: compiled } = await read([...plain, log]);
+    const names = Buffer.from(compiled).toString('latin1');
+    assert.ok(names.includes('system/log/mask') && names.includes('mcp/inbound/decision'));
+    assert.ok(!names.includes('system/log/drop'));
+  });
+
   test('has a key by all that decides what is compiled, in whatever order', () => {
     const rules = { roots: [''], rego: {} };
     const key = compiledKey({ a: '1', b: '2' }, rules);
