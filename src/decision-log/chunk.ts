@@ -4,6 +4,7 @@
  */
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { lengthOf } from './line-buffer.ts';
 
 const pack = promisify(gzip);
 
@@ -51,8 +52,4 @@ export function createChunker(maxBytes: number, wrap: (lines: readonly string[])
       most = limit;
     },
   };
-}
-
-function lengthOf(lines: readonly string[]): number {
-  return lines.reduce((sum, line) => sum + line.length + 1, 0);
 }

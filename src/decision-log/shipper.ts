@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inTime } from '../deadline.ts';
 import type { Service, ServiceResponse } from '../services/service.ts';
 import { type Chunk, createChunker } from './chunk.ts';
-import type { LineBuffer } from './line-buffer.ts';
+import { type LineBuffer, lengthOf } from './line-buffer.ts';
 import type { LogSink, LossReason, OnLost, SinkName } from './sink.ts';
 
 export interface ShipperOptions {
@@ -60,7 +60,7 @@ export function createShipper(options: ShipperOptions): LogSink {
   const hasRoom = (characters: number): boolean => now() >= unusableUntil && buffer.bytes() + characters <= maxBufferBytes;
 
   async function take(lines: readonly string[], must: boolean): Promise<boolean> {
-    if (!must && !hasRoom(lines.reduce((sum, line) => sum + line.length + 1, 0))) {
+    if (!must && !hasRoom(lengthOf(lines))) {
       lose(now() < unusableUntil ? 'broken' : 'full', lines.length);
       return false;
     }
