@@ -13,7 +13,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY proto proto/
-COPY compiler/opa.wasm.zst compiler/
+COPY compiler/opa.wasm.zst compiler/LICENSES.md compiler/
 COPY src src/
 # Readable for every user, whatever the umask was where the files come from; writable for none but root.
 RUN npm run build \

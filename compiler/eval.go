@@ -36,7 +36,7 @@ const (
 )
 
 func eval(asked request) (any, error) {
-	compiler, loaded, err := asked.compile(false)
+	compiler, loaded, err := asked.compile()
 	if err != nil {
 		return nil, err
 	}

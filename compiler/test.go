@@ -31,7 +31,7 @@ type testResult struct {
 const testTimeout = 30 * time.Second
 
 func test(asked request) (any, error) {
-	compiler, loaded, err := asked.compile(false)
+	compiler, loaded, err := asked.compile()
 	if err != nil {
 		return nil, err
 	}
