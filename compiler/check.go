@@ -175,6 +175,14 @@ func forgetInput(module *ast.Module) {
 	ast.WalkTerms(module, forget)
 }
 
+func schemaRef(name string) ast.Ref {
+	ref := ast.SchemaRootRef.Copy()
+	for part := range strings.SplitSeq(name, "/") {
+		ref = append(ref, ast.StringTerm(part))
+	}
+	return ref
+}
+
 // schemaSet has each schema by its name, and the input's for all of `input`.
 func (asked request) schemaSet(arguments *argumentTypes) (*ast.SchemaSet, error) {
 	if len(asked.Schemas) == 0 {
@@ -193,6 +201,8 @@ func (asked request) schemaSet(arguments *argumentTypes) (*ast.SchemaSet, error)
 			set.Put(ast.SchemaRootRef, schema)
 		}
 		set.Put(ast.SchemaRootRef.Append(ast.StringTerm(name)), schema)
+		// As `opa check --schema` names a file in a folder.
+		set.Put(schemaRef(name), schema)
 	}
 	return set, nil
 }

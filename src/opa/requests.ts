@@ -107,7 +107,10 @@ export interface TestResult {
   readonly file: string;
   readonly row: number;
   readonly outcome: 'passed' | 'failed' | 'skipped' | 'error';
+  /** Of one that failed the expression that does not hold; of an error what OPA says. */
   readonly message?: string;
+  /** Of a comparison that does not hold: `left is 1`, `right is 2`. */
+  readonly values?: readonly string[];
   /** What `print` said. */
   readonly output?: string;
   readonly trace?: string;

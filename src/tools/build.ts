@@ -8,7 +8,7 @@ import { SIGNATURE_ALGORITHMS, type Signing } from '../bundle/signature.ts';
 import { type Opa, openOpa } from '../opa/opa.ts';
 import { describeFileProblem, EXIT, type Io, readArguments, showProgress, UsageError } from './io.ts';
 import { buildArchive, loadArchive, OPA_OPTIONS } from './loading.ts';
-import { type Files, readSourceFolder, withoutTests } from './source-folder.ts';
+import { readSourceFolder, type SourceFolder, withoutTests } from './source-folder.ts';
 
 export const HELP = `mcp-ext-authz policy build [DIR] -o BUNDLE
 
@@ -47,12 +47,11 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   if (revision !== undefined && !/^[\x21-\x7e]{1,128}$/.test(revision))
     throw new UsageError('--revision: give 1 to 128 visible ASCII characters');
   const key = await readKey(values);
-  const { path, files } = await readSourceFolder(positionals[0] ?? '.');
-  const policy = withoutTests(files);
+  const folder = await readSourceFolder(positionals[0] ?? '.');
   const opa = openOpa(OPA_OPTIONS);
   try {
-    const named = revision ?? (await nameRevision(path, policy));
-    const { archive, told } = await showProgress('building', io, () => make(opa, policy, target, named, key));
+    const named = revision ?? (await nameRevision(folder));
+    const { archive, told } = await showProgress('building', io, () => make(opa, folder, target, named, key));
     await replaceFile(output, archive);
     io.out.write(`${output}: ${told}\n`);
     return EXIT.fine;
@@ -61,11 +60,17 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
-async function make(opa: Opa, files: Files, target: 'rego' | 'wasm', revision: string | undefined, key: SigningKey | null) {
-  const built = await buildArchive(opa, files, { target, ...(revision === undefined ? {} : { revision }) });
+async function make(
+  opa: Opa,
+  folder: SourceFolder,
+  target: 'rego' | 'wasm',
+  revision: string | undefined,
+  key: SigningKey | null,
+) {
+  const built = await buildArchive(opa, folder, { target, ...(revision === undefined ? {} : { revision }) });
   const archive = key === null ? built : await signBundle(built, key);
   const { bundle } = await loadArchive(archive, key === null ? null : verificationOf(key));
-  const rego = Object.keys(files).filter((name) => name.endsWith('.rego')).length;
+  const rego = Object.keys(withoutTests(folder.files)).filter((name) => name.endsWith('.rego')).length;
   const parts = [`revision ${bundle.revision}`, `${rego} Rego file${rego === 1 ? '' : 's'}`, `${archive.length} bytes`];
   if (key !== null) parts.push(`signed with ${key.algorithm} by ${key.id}`);
   return { archive, told: parts.join(', ') };
@@ -102,10 +107,10 @@ async function readKey(values: Values): Promise<SigningKey | null> {
 }
 
 /** Later ones are greater; undefined where `.manifest` has one already. */
-async function nameRevision(folder: string, files: Files): Promise<string | undefined> {
+async function nameRevision({ path, files }: SourceFolder): Promise<string | undefined> {
   if (hasRevision(files['.manifest'])) return undefined;
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-  const commit = await commitOf(folder);
+  const commit = await commitOf(path);
   return commit === null ? time : `${time}.${commit}`;
 }
 

@@ -12,7 +12,7 @@ import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
 import { type Engine, PolicyRefused as EngineRefused, loadEngine } from '../policy/engine.ts';
 import { describeFileProblem, EXIT, ToolError } from './io.ts';
 import { describeProblem, sortProblems } from './problems.ts';
-import { type Files, readSourceFolder, withoutTests } from './source-folder.ts';
+import { readSourceFolder, type SourceFolder, withoutTests } from './source-folder.ts';
 
 /** Far beyond what a sidecar allows: a tool has the machine for itself. */
 const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024;
@@ -31,8 +31,8 @@ export async function askOpa<R extends OpaRequest>(opa: Opa, request: R): Promis
 }
 
 /** The policy itself has to be mended. */
-export function problemsFound(problems: readonly OpaProblem[], files: Files): ToolError {
-  const told = sortProblems(problems).map((one) => describeProblem(one, files));
+export function problemsFound(problems: readonly OpaProblem[], folder: SourceFolder): ToolError {
+  const told = sortProblems(problems).map((one) => describeProblem(one, folder));
   return new ToolError(told.join('').trimEnd(), EXIT.found);
 }
 
@@ -43,17 +43,17 @@ export interface BuildOptions {
 }
 
 /** A gzipped tar as `opa build --bundle` writes it. Rejects with ToolError. */
-export async function buildArchive(opa: Opa, files: Files, { target, revision }: BuildOptions): Promise<Buffer> {
+export async function buildArchive(opa: Opa, folder: SourceFolder, { target, revision }: BuildOptions): Promise<Buffer> {
   const { result, errors } = await askOpa(opa, {
     command: 'build',
     target,
-    files,
+    files: withoutTests(folder.files),
     as_bundle: true,
     entrypoints: target === 'wasm' ? REQUIRED_ENTRYPOINTS : [],
     optional_entrypoints: target === 'wasm' ? OPTIONAL_ENTRYPOINTS : [],
     ...(revision === undefined ? {} : { revision }),
   });
-  if (errors !== undefined) throw problemsFound(errors, files);
+  if (errors !== undefined) throw problemsFound(errors, folder);
   return Buffer.from(result.bundle, 'base64');
 }
 
@@ -82,6 +82,5 @@ export async function readArchive(opa: Opa, path: string): Promise<Uint8Array> {
     throw describeFileProblem(path, cause);
   });
   if (!found.isDirectory()) return readFile(path);
-  const { files } = await readSourceFolder(path);
-  return buildArchive(opa, withoutTests(files), { target: 'rego', revision: 'draft' });
+  return buildArchive(opa, await readSourceFolder(path), { target: 'rego', revision: 'draft' });
 }

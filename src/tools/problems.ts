@@ -1,6 +1,7 @@
 /** What OPA finds wrong, in words for whoever has to mend it: where, what, the line itself, and what was perhaps meant. */
+import { join } from 'node:path';
 import type { OpaProblem } from '../opa/requests.ts';
-import type { Files } from './source-folder.ts';
+import type { Files, SourceFolder } from './source-folder.ts';
 
 const WARNINGS = ['tool_unknown', 'backend_unknown'];
 const MAX_SHOWN_LINE = 160;
@@ -11,18 +12,32 @@ export function isWarning({ code }: OpaProblem): boolean {
 
 /** In the order of files and rows, the same thing once. */
 export function sortProblems(problems: readonly OpaProblem[]): OpaProblem[] {
+  const isSaidBetter = (one: OpaProblem): boolean =>
+    problems.some((other) => isSamePlace(one, other) && other.message !== one.message && startsWith(other, one));
   const unique = new Map(problems.map((one) => [JSON.stringify([one.file, one.row, one.col, one.message]), one]));
-  return [...unique.values()].sort(
-    (a, b) => compare(a.file ?? '', b.file ?? '') || (a.row ?? 0) - (b.row ?? 0) || (a.col ?? 0) - (b.col ?? 0),
-  );
+  return [...unique.values()]
+    .filter((one) => !isSaidBetter(one))
+    .sort((a, b) => compare(a.file ?? '', b.file ?? '') || (a.row ?? 0) - (b.row ?? 0) || (a.col ?? 0) - (b.col ?? 0));
 }
 
-/** Several lines, the last with its line break. */
-export function describeProblem(problem: OpaProblem, files: Files): string {
-  const { file, row, col } = problem;
-  const place = file === undefined || file === '' ? '' : `${file}:${row}:${col}: `;
+function isSamePlace(one: OpaProblem, other: OpaProblem): boolean {
+  return one.file === other.file && one.row === other.row && one.col === other.col;
+}
+
+/** Of one mistake OPA's parser may say a second time what it expected. */
+function startsWith({ message }: OpaProblem, { message: start }: OpaProblem): boolean {
+  return message.startsWith(`${start.split('\n', 1)[0]}:`);
+}
+
+/** Several lines, the last with its line break. Files are named as seen from where the tool was started. */
+export function describeProblem(problem: OpaProblem, { path, files }: SourceFolder): string {
   const kind = isWarning(problem) ? 'warning: ' : '';
-  return `${place}${kind}${sentence(problem)}\n${excerpt(problem, files)}`;
+  return `${placeOf(problem, path)}${kind}${sentence(problem)}\n${excerpt(problem, files)}`;
+}
+
+function placeOf({ file, row, col }: OpaProblem, path: string): string {
+  if (file === undefined || file === '') return '';
+  return `${[join(path, file), row, col].filter((part) => part !== undefined).join(':')}: `;
 }
 
 function sentence({ code, message, unknown }: OpaProblem): string {
@@ -30,7 +45,7 @@ function sentence({ code, message, unknown }: OpaProblem): string {
     return `${message} is a built-in that the sidecar does not have; docs/policy.md#built-ins lists those there are`;
   }
   if (code === 'entrypoint_missing') return `${message}: the sidecar asks it`;
-  if (unknown === undefined) return message.replace(/^rego_\w+: /, '');
+  if (unknown === undefined) return message.replaceAll('\n', '\n    ');
   const { ref, name, names, of } = unknown;
   if (ref === undefined) return `${message}${suggest(name, names)}`;
   const whose = of === undefined ? '' : ` in the arguments of ${of}`;
@@ -65,9 +80,10 @@ function distance(a: string, b: string): number {
   return before[b.length] as number;
 }
 
-function excerpt({ file, row, col, unknown }: OpaProblem, files: Files): string {
+/** The parser shows the line itself. */
+function excerpt({ code, file, row, col, unknown }: OpaProblem, files: Files): string {
   const line = files[file ?? '']?.split('\n')[(row ?? 0) - 1];
-  if (line === undefined || line.length > MAX_SHOWN_LINE || col === undefined) return '';
+  if (line === undefined || line.length > MAX_SHOWN_LINE || col === undefined || code === 'rego_parse_error') return '';
   const shown = line.replaceAll('\t', ' ');
   const marked = '^'.repeat(Math.max(1, unknown?.name.length ?? 1));
   return `    ${shown}\n    ${' '.repeat(Math.max(0, col - 1))}${marked}\n`;
