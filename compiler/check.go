@@ -67,6 +67,7 @@ func check(asked request) (any, error) {
 	}
 	modules := loaded.ParsedModules()
 	errors := slices.Concat(asked.lacking(modules), asked.missing(modules))
+	reasons := asked.unknownReasons(modules)
 	arguments := argumentTypes{tools: asked.Tools, schemas: map[string]any{}}
 	for _, module := range modules {
 		if isSystem(module) {
@@ -81,14 +82,15 @@ func check(asked request) (any, error) {
 	}
 	compiler := newCompiler(capabilities, schemas).WithStrict(true)
 	compiler.Compile(modules)
-	if errors = append(errors, compiler.Errors...); len(errors) > 0 {
-		return nil, append(problemList(problems(errors)), arguments.warnings...)
+	found := append(problems(append(errors, compiler.Errors...)), reasons...)
+	if len(found) > 0 {
+		return nil, problemList(append(found, arguments.warnings...))
 	}
-	found := checked{Modules: len(modules), Warnings: slices.Concat([]problem{}, arguments.warnings), Types: map[string]types.Type{}}
+	result := checked{len(modules), append([]problem{}, arguments.warnings...), map[string]types.Type{}}
 	for _, entrypoint := range asked.Entrypoints {
-		found.Types[entrypoint] = compiler.TypeEnv.GetByRef(refOf(entrypoint))
+		result.Types[entrypoint] = compiler.TypeEnv.GetByRef(refOf(entrypoint))
 	}
-	return found, nil
+	return result, nil
 }
 
 func refOf(entrypoint string) ast.Ref {

@@ -37,6 +37,8 @@ type request struct {
 	// Schemas of arguments by backend and tool.
 	Tools           map[string]map[string]map[string]any `json:"tools"`
 	LackingBuiltins []string                             `json:"lacking_builtins"`
+	// Those that a decision may give.
+	Reasons []string `json:"reasons"`
 
 	// test
 	Run      string `json:"run"`

@@ -29,6 +29,8 @@ export interface CheckRequest extends Sources {
   readonly tools?: Readonly<Record<string, Readonly<Record<string, object>>>>;
   /** Built-ins that only tests may use. */
   readonly lacking_builtins?: readonly string[];
+  /** What may stand for `reason` in a decision. */
+  readonly reasons?: readonly string[];
   /** Rules that must be there. */
   readonly entrypoints?: readonly string[];
 }
@@ -59,8 +61,8 @@ export type OpaRequest =
 /** What OPA finds wrong with what it was given. */
 export interface OpaProblem {
   /**
-   * OPA's own: `rego_parse_error`, `rego_type_error`, …; `error` where it has none. Of a check also `entrypoint_missing` and
-   * `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`.
+   * OPA's own: `rego_parse_error`, `rego_type_error`, …; `error` where it has none. Of a check also `entrypoint_missing`,
+   * `reason_unknown` and `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`.
    */
   readonly code: string;
   readonly message: string;
