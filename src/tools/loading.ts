@@ -9,14 +9,14 @@ import { PolicyRefused } from '../bundle/refusal.ts';
 import type { Signing } from '../bundle/signature.ts';
 import { type Opa, OpaFailed } from '../opa/opa.ts';
 import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
-import { type Engine, PolicyRefused as EngineRefused, loadEngine } from '../policy/engine.ts';
+import { PolicyRefused as EngineRefused } from '../policy/engine.ts';
+import { openEngine } from './engine.ts';
 import { describeFileProblem, EXIT, ToolError } from './io.ts';
 import { describeProblem, sortProblems } from './problems.ts';
 import { readSourceFolder, type SourceFolder, withoutTests } from './source-folder.ts';
 
 /** Far beyond what a sidecar allows: a tool has the machine for itself. */
 const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024;
-const MAX_MEMORY_BYTES = 128 * 1024 * 1024;
 const COMPILE = { timeoutMs: 300_000, maxMemoryBytes: 2 * 1024 * 1024 * 1024 };
 
 export const OPA_OPTIONS = COMPILE;
@@ -57,18 +57,12 @@ export async function buildArchive(opa: Opa, folder: SourceFolder, { target, rev
   return Buffer.from(result.bundle, 'base64');
 }
 
-export interface Loaded {
-  readonly bundle: Bundle;
-  readonly engine: Engine;
-}
-
 /** As the sidecar would, with other limits. Rejects with ToolError. */
-export async function loadArchive(archive: Uint8Array, signing: Signing | null = null): Promise<Loaded> {
+export async function loadArchive(archive: Uint8Array, signing: Signing | null = null): Promise<Bundle> {
   try {
     const bundle = await readBundle(archive, { maxBytes: MAX_BUNDLE_BYTES, signing, compile: COMPILE });
-    const { wasm, data } = bundle;
-    const engine = await loadEngine({ wasm, data: JSON.parse(data), maxMemoryBytes: MAX_MEMORY_BYTES, now: Date.now });
-    return { bundle, engine };
+    await openEngine(bundle);
+    return bundle;
   } catch (cause) {
     if (cause instanceof PolicyRefused || cause instanceof EngineRefused)
       throw new ToolError(`the sidecar would not load this: ${cause.message}`, EXIT.found);
