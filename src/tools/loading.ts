@@ -1,0 +1,80 @@
+/**
+ * Policies as the tools use them: built out of a folder by OPA, read and loaded as the sidecar does. The one place here that
+ * knows how a bundle becomes an engine.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { type Bundle, readBundle } from '../bundle/bundle.ts';
+import { OPTIONAL_ENTRYPOINTS, REQUIRED_ENTRYPOINTS } from '../bundle/compile.ts';
+import { PolicyRefused } from '../bundle/refusal.ts';
+import type { Signing } from '../bundle/signature.ts';
+import { type Opa, OpaFailed } from '../opa/opa.ts';
+import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
+import { PolicyRefused as EngineRefused } from '../policy/engine.ts';
+import { openEngine } from './engine.ts';
+import { describeFileProblem, EXIT, ToolError } from './io.ts';
+import { describeProblem, sortProblems } from './problems.ts';
+import { readSourceFolder, type SourceFolder, withoutTests } from './source-folder.ts';
+
+/** Far beyond what a sidecar allows: a tool has the machine for itself. */
+const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024;
+const COMPILE = { timeoutMs: 300_000, maxMemoryBytes: 2 * 1024 * 1024 * 1024 };
+
+export const OPA_OPTIONS = COMPILE;
+
+/** Rejects with ToolError where OPA comes to no answer. */
+export async function askOpa<R extends OpaRequest>(opa: Opa, request: R): Promise<OpaAnswer<R['command']>> {
+  try {
+    return await opa.ask(request);
+  } catch (cause) {
+    throw cause instanceof OpaFailed ? new ToolError(cause.message) : cause;
+  }
+}
+
+/** The policy itself has to be mended. */
+export function problemsFound(problems: readonly OpaProblem[], folder: SourceFolder): ToolError {
+  const told = sortProblems(problems).map((one) => describeProblem(one, folder));
+  return new ToolError(told.join('').trimEnd(), EXIT.found);
+}
+
+export interface BuildOptions {
+  readonly target: 'rego' | 'wasm';
+  /** Without it the one in `.manifest`. */
+  readonly revision?: string;
+}
+
+/** A gzipped tar as `opa build --bundle` writes it. Rejects with ToolError. */
+export async function buildArchive(opa: Opa, folder: SourceFolder, { target, revision }: BuildOptions): Promise<Buffer> {
+  const { result, errors } = await askOpa(opa, {
+    command: 'build',
+    target,
+    files: withoutTests(folder.files),
+    as_bundle: true,
+    entrypoints: target === 'wasm' ? REQUIRED_ENTRYPOINTS : [],
+    optional_entrypoints: target === 'wasm' ? OPTIONAL_ENTRYPOINTS : [],
+    ...(revision === undefined ? {} : { revision }),
+  });
+  if (errors !== undefined) throw problemsFound(errors, folder);
+  return Buffer.from(result.bundle, 'base64');
+}
+
+/** As the sidecar would, with other limits. Rejects with ToolError. */
+export async function loadArchive(archive: Uint8Array, signing: Signing | null = null): Promise<Bundle> {
+  try {
+    const bundle = await readBundle(archive, { maxBytes: MAX_BUNDLE_BYTES, signing, compile: COMPILE });
+    await openEngine(bundle);
+    return bundle;
+  } catch (cause) {
+    if (cause instanceof PolicyRefused || cause instanceof EngineRefused)
+      throw new ToolError(`the sidecar would not load this: ${cause.message}`, EXIT.found);
+    throw cause;
+  }
+}
+
+/** A bundle as it is, or what a folder would be built into. Rejects with ToolError. */
+export async function readArchive(opa: Opa, path: string): Promise<Uint8Array> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw describeFileProblem(path, cause);
+  });
+  if (!found.isDirectory()) return readFile(path);
+  return buildArchive(opa, await readSourceFolder(path), { target: 'rego', revision: 'draft' });
+}
