@@ -1,5 +1,5 @@
 /** One input put to a policy: the verdict by the sidecar's engine, the reasons for it by OPA's trace of the sources. */
-import { OpaFailed, type Opa } from '../opa/opa.ts';
+import { type Opa, OpaFailed } from '../opa/opa.ts';
 import { ENTRYPOINTS, type Entrypoint } from '../policy/engine.ts';
 import { ToolError } from './io.ts';
 import type { Judge, Judged } from './judge.ts';
@@ -35,7 +35,13 @@ const NO_SOURCES =
   'no trace: the bundle has no Rego of its entry points (`opa build -t wasm` leaves it out); give the folder of the sources';
 
 /** @param sources whose Rego is traced, where that is not the one who decides. */
-export async function evaluate(judge: Judge, opa: Opa, input: unknown, atMs: number, sources: Judge = judge): Promise<Evaluation> {
+export async function evaluate(
+  judge: Judge,
+  opa: Opa,
+  input: unknown,
+  atMs: number,
+  sources: Judge = judge,
+): Promise<Evaluation> {
   const judged = judge.ask(JSON.stringify(input), atMs);
   const inbound = await traceRule('inbound', sources, opa, input, atMs);
   if (inbound === null || (inbound.value === undefined && !sources.isFolder && judged.inbound.reason !== 'policy_undefined'))
@@ -77,7 +83,12 @@ async function readData(paths: readonly Path[], { files }: Judge, opa: Opa): Pro
   return names.map((path, index) => ({ path, value: values[index]?.[0] }));
 }
 
-async function askOpa(opa: Opa, request: Parameters<typeof opa.ask<{ command: 'eval'; files: Judge['files']; query: string; input?: unknown; trace?: boolean }>>[0]) {
+async function askOpa(
+  opa: Opa,
+  request: Parameters<
+    typeof opa.ask<{ command: 'eval'; files: Judge['files']; query: string; input?: unknown; trace?: boolean }>
+  >[0],
+) {
   try {
     return await opa.ask(request);
   } catch (cause) {

@@ -1,8 +1,8 @@
 /** A trace as text: `+` before a rule that held, `-` before one that did not, with the line that kept it from it and its values. */
 import type { Evaluation, Traced } from './evaluation.ts';
+import type { Failure, Step } from './trace.ts';
 import { cut } from './trace-frame.ts';
 import { pathText, valueAt } from './trace-refs.ts';
-import type { Failure, Step } from './trace.ts';
 
 export interface TraceTextOptions {
   /** Everything that was tried, and not only what led to the answer. */
@@ -27,7 +27,9 @@ function describeStep(step: Step, depth: number, options: TraceTextOptions): str
   const name = step.rule.replace(/^data\..*\.(?=\w+$)/, '');
   const pad = '  '.repeat(depth);
   const head = `${pad}${step.held ? '+' : '-'} ${name}  ${step.file}:${step.row}`;
-  const steps = options.full ? step.steps : withoutRepeats(step.steps.filter((one) => isTelling(one, step)));
+  const steps = options.full
+    ? step.steps
+    : withoutRepeats(step.steps.filter((one, at) => isTelling(one, step) && !heldAfterAll(step.steps, at)));
   const below = steps.flatMap((one) => describeStep(one, depth + 1, options));
   if (step.held) return [`${head}  ${step.source}`, ...below];
   if (step.failure === null) return [`${head}  its parameters do not fit`];
@@ -39,7 +41,12 @@ function isExplained(step: Step, { row }: Failure): boolean {
   return step.steps.some((one) => one.askedAt >= row && !one.held && one.failure !== null);
 }
 
-function describeFailure({ row, source, shown, paths }: Failure, pad: string, brief: boolean, options: TraceTextOptions): string[] {
+function describeFailure(
+  { row, source, shown, paths }: Failure,
+  pad: string,
+  brief: boolean,
+  options: TraceTextOptions,
+): string[] {
   const lines = [`${pad}    ${row} | ${source}`];
   if (brief) return lines;
   const values = paths.flatMap((path) => {
@@ -57,6 +64,14 @@ function isTelling(step: Step, parent: Step): boolean {
   if (parent.held) return step.held;
   if (parent.failure === null || step.askedAt < parent.failure.row) return false;
   return parent.failure.shown.startsWith('it holds: ') ? step.held : !step.held && step.failure !== null;
+}
+
+/** Whether another body of the same rule held in its place. */
+function heldAfterAll(steps: readonly Step[], at: number): boolean {
+  const step = steps[at] as Step;
+  const next = steps[at + 1];
+  if (step.held || next === undefined || next.rule !== step.rule || next.askedAt !== step.askedAt) return false;
+  return next.held || heldAfterAll(steps, at + 1);
 }
 
 function withoutRepeats(steps: readonly Step[]): Step[] {

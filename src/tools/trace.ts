@@ -163,5 +163,6 @@ function rulesOf(files: PolicyFiles): (path: Path) => boolean {
     if (name === undefined) continue;
     for (const [, rule] of text.matchAll(/^(?:default\s+)?([A-Za-z_]\w*)/gm)) names.add(`${name}.${rule}`);
   }
-  return ({ root, segments }) => root === 'data' && segments.some((_, index) => names.has(segments.slice(0, index + 1).join('.')));
+  return ({ root, segments }) =>
+    root === 'data' && segments.some((_, index) => names.has(segments.slice(0, index + 1).join('.')));
 }
