@@ -13,7 +13,7 @@ import { imagineInput } from './asked-input.ts';
 import { type Evaluation, evaluate } from './evaluation.ts';
 import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, openJudge } from './judge.ts';
-import { type People, type Person, readPeople } from './people.ts';
+import { type Person, readPeople } from './people.ts';
 import { isFolder } from './policy-files.ts';
 import { type KnownBackend, type KnownBackends, readBackends, readConfigFile, unknownBackend } from './tool-catalog.ts';
 import { describeData, describeTrace } from './trace-text.ts';
@@ -118,14 +118,13 @@ function findBackend(backends: KnownBackends, name: string | undefined, tool: st
 }
 
 async function findPerson(who: string, values: Values, path: string): Promise<Person> {
-  const beside = isFolder(path) ? join(path, 'people.yaml') : null;
-  const file = values.people ?? (beside !== null && existsSync(beside) ? beside : null);
-  const people: People = file === null ? new Map() : await readPeople(file);
-  const known = people.get(who);
+  const known = await findKnown(who, values.people ?? peopleBeside(path));
   const client = values.client ?? known?.client ?? null;
   if (client === null)
     throw new UsageError(
-      `${who} is ${known === undefined ? `not in ${file ?? 'a file of people'}` : 'without a client'}: say --client ID`,
+      known === null
+        ? `${who} is in no file of people: say --people FILE or --client ID`
+        : `${who} has no client: say --client ID`,
     );
   const claims = values.claims === undefined ? {} : readObject('--claims', values.claims);
   const roles = values.roles === undefined ? {} : { roles: readList(values.roles) };
@@ -136,6 +135,15 @@ async function findPerson(who: string, values: Values, path: string): Promise<Pe
     scopes: values.scopes === undefined ? (known?.scopes ?? []) : readList(values.scopes),
     claims: { ...known?.claims, ...claims, ...roles },
   };
+}
+
+async function findKnown(who: string, file: string | null): Promise<Person | null> {
+  return (file === null ? null : (await readPeople(file)).get(who)) ?? null;
+}
+
+function peopleBeside(path: string): string | null {
+  const beside = isFolder(path) ? join(path, 'people.yaml') : null;
+  return beside !== null && existsSync(beside) ? beside : null;
 }
 
 function readList(text: string): string[] {

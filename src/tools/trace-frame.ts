@@ -42,13 +42,13 @@ export function createFrame(places: Places): Frame {
   let nameless: string[] = [];
   let asked: string | null = null;
 
-  function valueOf(variable: string): string | undefined {
+  function valueTextOf(variable: string): string | undefined {
     return bound.get(variable)?.value ?? places.returned.get(variable);
   }
 
   function segmentOf(segment: Reference['segments'][number]): Segment | null {
     if (typeof segment !== 'object') return segment;
-    const text = valueOf(segment.variable);
+    const text = valueTextOf(segment.variable);
     const value = text === undefined ? null : parse(text);
     return typeof value === 'string' || typeof value === 'number' ? value : null;
   }
@@ -73,20 +73,20 @@ export function createFrame(places: Places): Frame {
   /** `variable = reference`, `variable = value` or the other way round. */
   function bind(unified: string): void {
     const [left, right] = splitEquation(unified);
-    if (right === '' && unified.endsWith('…')) return bindNameless(unified);
     const [variable, other] = VARIABLE.test(left) ? [left, right] : [right, left];
-    if (!VARIABLE.test(variable) || other === '') return;
-    if (VARIABLE.test(other)) return void returns.set(other, variable);
+    if (right === '' && unified.endsWith('…')) bindNameless(unified);
+    else if (VARIABLE.test(other)) returns.set(other, variable);
+    else if (VARIABLE.test(variable) && other !== '') bindVariable(variable, other);
+  }
+
+  function bindVariable(variable: string, other: string): void {
     nameParameters(variable);
     const [reference] = findReferences(other);
     if (reference !== undefined && reference.end - reference.start === other.length) {
       const origin = resolve(reference);
       set(variable, origin === null ? { reference } : { reference, origin });
       asked = variable;
-      return;
-    }
-    if (/__local\d+__/.test(other)) return;
-    remember(variable, other);
+    } else if (!/__local\d+__/.test(other)) remember(variable, other);
   }
 
   function bindNameless(value: string): void {
@@ -111,19 +111,24 @@ export function createFrame(places: Places): Frame {
   }
 
   function remember(variable: string, value: string): void {
-    const reference = bound.get(variable)?.reference;
-    const known = (reference === undefined ? undefined : resolve(reference)) ?? bound.get(variable)?.origin;
-    if (known !== undefined) set(variable, { origin: known });
-    const text = value.slice(0, MAX_KEY);
-    const passedOn = /^[[{]./.test(value) ? places.byText.get(text) : undefined;
-    if (known !== undefined && !places.isRule(known)) places.byText.set(text, known);
-    else if (passedOn !== undefined) {
-      if (known !== undefined) places.byRule.set(pathText(known), passedOn);
-      set(variable, { origin: passedOn });
-    }
-    set(variable, { value });
+    const { reference, origin } = bound.get(variable) ?? {};
+    const read = (reference === undefined ? null : resolve(reference)) ?? origin ?? null;
+    const place = placeOf(value, read);
+    set(variable, place === null ? { value } : { value, origin: place });
     const outer = returns.get(variable);
     if (outer !== undefined) places.returned.set(outer, value);
+  }
+
+  /** A value that was read at a place is known there from now on; one that a rule gave back stands where the rule had it from. */
+  function placeOf(value: string, read: Path | null): Path | null {
+    const text = value.slice(0, MAX_KEY);
+    if (read !== null && !places.isRule(read)) {
+      places.byText.set(text, read);
+      return read;
+    }
+    const passedOn = /^[[{]./.test(value) ? places.byText.get(text) : undefined;
+    if (passedOn !== undefined && read !== null) places.byRule.set(pathText(read), passedOn);
+    return passedOn ?? read;
   }
 
   function pathsOf(expression: string): Path[] {
@@ -139,7 +144,7 @@ export function createFrame(places: Places): Frame {
     if (!VARIABLE.test(reference.head)) return null;
     const path = reference.segments.length === 0 ? null : resolve(reference);
     if (path !== null) return pathText(path);
-    const value = reference.segments.length === 0 ? valueOf(reference.head) : undefined;
+    const value = reference.segments.length === 0 ? valueTextOf(reference.head) : undefined;
     return value === undefined ? null : cut(value);
   }
 
