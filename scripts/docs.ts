@@ -13,6 +13,7 @@ import { REVISIONS } from '../src/mcp/revisions.ts';
 import { createBuiltins, suppliedByTheSdk } from '../src/policy/builtins.ts';
 import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../src/reasons.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
+import { POLICY_EXAMPLES } from './policy-examples.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -42,6 +43,7 @@ const REGIONS: Readonly<Record<string, Readonly<Record<string, () => string | Pr
   'docs/configuration.md': { settings: settingsTables },
   'docs/protocol.md': { methods: methodsTable },
   'docs/policy.md': { input: inputTable, reasons: policyReasonsTable, builtins: builtinsList },
+  ...POLICY_EXAMPLES,
 };
 
 function read(path: string): Promise<string> {

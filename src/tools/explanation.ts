@@ -112,7 +112,7 @@ export function explainJson({ recorded, evaluation, judge, sources, agreement, p
     help: isKnownReason(recorded.reason) ? REASONS[recorded.reason].help : null,
     policy: of(judge),
     sources: of(sources),
-    revisionMatches: judge === null || judge.isFolder ? null : judge.revision === revision,
+    revisionMatches: judge === null ? null : judge.revision === revision ? true : judge.isFolder ? null : false,
     agrees: agreement?.agrees ?? null,
     judged: evaluation?.judged ?? null,
     trace: { inbound: evaluation?.inbound?.trace.steps ?? null, outbound: evaluation?.outbound?.trace.steps ?? null },
