@@ -7,7 +7,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openOpa } from '../src/opa/opa.ts';
+import { openToolOpa } from '../src/tools/ask-opa.ts';
 import { openJudge } from '../src/tools/judge.ts';
 import { idOf, morning, POLICIES, recordedLine } from '../test/support/decision-lines.ts';
 
@@ -44,7 +44,7 @@ export async function openExamples(): Promise<Examples> {
     await cp(POLICIES, join(folder, name), { recursive: true, filter: (path) => !path.endsWith('.tar.gz') });
   }
   await writeFile(join(folder, 'policies', TABLE), changed(await readFile(join(folder, 'policies', TABLE), 'utf8')));
-  const opa = openOpa();
+  const opa = openToolOpa();
   try {
     const judge = await openJudge(join(folder, 'main'), opa, { maxTtlSeconds: 5 });
     const lines = morning(DECISIONS).map((asked, index) => recordedLine(judge, asked, index));
@@ -74,6 +74,7 @@ function runCommand(command: string, cwd: string): Promise<Example> {
 }
 
 function block({ command, output, code }: Example): string {
+  if (code !== 0 && code !== 1) throw new Error(`${command}\n${output}`);
   return `\`\`\`console\n$ ${command}\n${output.trimEnd()}\n$ echo $?\n${code}\n\`\`\``;
 }
 
@@ -94,7 +95,8 @@ export const COMMANDS = {
 const REVIEWING: Readonly<Record<string, Make>> = {
   diff: async () => `\`\`\`diff\n${CHANGES.map(([from, to]) => `-      ${from}\n+      ${to}`).join('\n')}\n\`\`\``,
   replay: shown(COMMANDS.replay),
-  markdown: async ({ run }) => `    ${COMMANDS.markdown}\n\n${(await run(COMMANDS.markdown)).output.trimEnd()}`,
+  markdown: async ({ run }) =>
+    `\`\`\`sh\n${COMMANDS.markdown}\n\`\`\`\n\n${(await run(COMMANDS.markdown)).output.trimEnd().replace(/^/gm, '> ').replace(/ +$/gm, '')}`,
 };
 
 const EXPLAINING: Readonly<Record<string, Make>> = {
@@ -116,8 +118,9 @@ let made: Promise<ReadonlyMap<string, string>> | null = null;
 async function makeAll(): Promise<ReadonlyMap<string, string>> {
   const examples = await openExamples();
   try {
+    const makes = Object.entries({ ...REVIEWING, ...EXPLAINING });
     const parts = new Map<string, string>();
-    for (const [name, make] of Object.entries({ ...REVIEWING, ...EXPLAINING })) parts.set(name, await make(examples));
+    for (const [name, make] of makes) parts.set(name, await make(examples));
     return parts;
   } finally {
     await examples.remove();

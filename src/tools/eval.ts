@@ -7,8 +7,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text as readStream } from 'node:stream/consumers';
 import { isObject, type JsonObject } from '../mcp/message.ts';
-import { openOpa } from '../opa/opa.ts';
 import type { PolicyInput } from '../policy/input.ts';
+import { openToolOpa } from './ask-opa.ts';
 import { imagineInput } from './asked-input.ts';
 import { type Evaluation, evaluate } from './evaluation.ts';
 import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
@@ -16,7 +16,7 @@ import { type Judge, openJudge } from './judge.ts';
 import { type Person, readPeople } from './people.ts';
 import { isFolder } from './policy-files.ts';
 import { type KnownBackend, type KnownBackends, readBackends, readConfigFile, unknownBackend } from './tool-catalog.ts';
-import { describeData, describeTrace } from './trace-text.ts';
+import { describeEvaluation } from './trace-text.ts';
 import { describeSaid, describeToken, lastSaid } from './verdict-text.ts';
 
 export const HELP = `mcp-ext-authz policy eval [DIR|BUNDLE] --as USER --tool NAME [--args JSON]
@@ -74,7 +74,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const config = values.config === undefined ? null : await readConfigFile(values.config);
   const backends = await readBackends(config, values.catalog ?? config?.catalog.pinning?.file ?? null);
   const input = values.input === undefined ? await inputOf(values, path, backends, now) : await readInput(values.input);
-  const opa = openOpa();
+  const opa = openToolOpa();
   try {
     const [judge, evaluation] = await showProgress('asking OPA', io, async () => {
       const opened = await openJudge(path, opa, { maxTtlSeconds: config?.delegation.maxTtlSeconds ?? DEFAULT_TTL_SECONDS });
@@ -180,7 +180,7 @@ async function readInput(file: string): Promise<PolicyInput> {
 }
 
 function describe(judge: Judge, evaluation: Evaluation, input: PolicyInput, { trace: full = false }: Values): string {
-  const { judged, inbound, outbound, data, doubt } = evaluation;
+  const { judged } = evaluation;
   const { principal, mcp } = input;
   const lines = [
     ...describeSaid(lastSaid(judged)),
@@ -189,15 +189,11 @@ function describe(judge: Judge, evaluation: Evaluation, input: PolicyInput, { tr
     `asked     ${principal?.subject} by ${principal?.clientId}: ${mcp?.method ?? mcp?.kind} ${mcp?.targets?.map(({ name }) => name).join(', ') ?? ''} at ${mcp?.backend}`,
     `policy    ${judge.path}, revision ${judge.revision}`,
   ];
-  const options = { full, input, data };
-  if (doubt !== null) lines.push('', doubt);
-  if (inbound !== null) lines.push('', 'inbound', ...describeTrace(inbound, options));
-  if (outbound !== null) lines.push('', 'outbound', ...describeTrace(outbound, options));
-  if (data.length > 0) lines.push('', 'data that was read', ...describeData(data));
+  lines.push(...describeEvaluation(evaluation, input, full));
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
 
-function toJson(judge: Judge, { judged, inbound, outbound, data, doubt }: Evaluation, input: PolicyInput): object {
+function toJson(judge: Judge, { judged, inbound, outbound, data, doubts }: Evaluation, input: PolicyInput): object {
   const { reason, allow } = lastSaid(judged);
   return {
     allow,
@@ -205,9 +201,9 @@ function toJson(judge: Judge, { judged, inbound, outbound, data, doubt }: Evalua
     ...judged,
     policy: { path: judge.path, revision: judge.revision, digest: judge.digest },
     input,
-    trace: { inbound: inbound?.trace.steps ?? null, outbound: outbound?.trace.steps ?? null },
+    trace: { inbound, outbound },
     data,
-    ...(doubt === null ? {} : { doubt }),
+    doubts,
   };
 }
 

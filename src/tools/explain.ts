@@ -5,8 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isObject } from '../mcp/message.ts';
-import { openOpa } from '../opa/opa.ts';
 import { describeCause } from '../telemetry/redact.ts';
+import { openToolOpa } from './ask-opa.ts';
 import { evaluate } from './evaluation.ts';
 import { type Explained, explainJson, explainText } from './explanation.ts';
 import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
@@ -73,7 +73,7 @@ async function explain(recorded: Recorded, bundle: string | null, folder: string
   if (recorded.input === null) return { ...nothing, problem: null };
   if (bundle === null && folder === null)
     return { ...nothing, problem: 'give --bundle FILE, --policy DIR or --config FILE to see which rules decided' };
-  const opa = openOpa();
+  const opa = openToolOpa();
   try {
     const options = { maxTtlSeconds: MOST_TTL_SECONDS };
     const judge = await openJudge(bundle ?? (folder as string), opa, options);

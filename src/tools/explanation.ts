@@ -3,7 +3,7 @@ import { POLICY_REASONS, REASONS } from '../reasons.ts';
 import type { Evaluation } from './evaluation.ts';
 import type { Judge } from './judge.ts';
 import { erasedOfInput, isKnownReason, type Recorded, type RecordedSaid } from './recorded.ts';
-import { describeData, describeTrace } from './trace-text.ts';
+import { describeEvaluation } from './trace-text.ts';
 import { describeToken, lastSaid, shortVerdict } from './verdict-text.ts';
 
 export interface Explained {
@@ -26,7 +26,7 @@ export function explainText(explained: Explained, full: boolean): string {
     ...describeLine(recorded),
     ...describeReason(recorded),
     ...(problem === null ? [] : ['', problem]),
-    ...(evaluation === null ? [] : describeEvaluation(explained, evaluation, full)),
+    ...(evaluation === null ? [] : describeOutcome(explained, evaluation, full)),
   ];
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
@@ -59,19 +59,15 @@ function describeReason(recorded: Recorded): string[] {
   return input === null ? ['', 'Policy did not decide this.', ...lines.slice(1)] : lines;
 }
 
-function describeEvaluation(explained: Explained, evaluation: Evaluation, full: boolean): string[] {
+function describeOutcome(explained: Explained, evaluation: Evaluation, full: boolean): string[] {
   const { recorded, judge, sources } = explained;
-  const { judged, inbound, outbound, data, doubt } = evaluation;
-  const options = { full, input: recorded.input, data };
+  const { judged } = evaluation;
   return [
     ...describeErased(recorded),
     ...describePolicy(recorded, judge as Judge, sources as Judge),
     ...describeAgreement(explained, evaluation),
     ...(judged.token === null ? [] : ['', ...describeToken(judged.token)]),
-    ...(doubt === null ? [] : ['', doubt]),
-    ...(inbound === null ? [] : ['', 'inbound', ...describeTrace(inbound, options)]),
-    ...(outbound === null ? [] : ['', 'outbound', ...describeTrace(outbound, options)]),
-    ...(data.length === 0 ? [] : ['', 'data that was read', ...describeData(data)]),
+    ...describeEvaluation(evaluation, recorded.input, full),
   ];
 }
 
@@ -115,8 +111,9 @@ export function explainJson({ recorded, evaluation, judge, sources, agreement, p
     revisionMatches: judge === null ? null : judge.revision === revision ? true : judge.isFolder ? null : false,
     agrees: agreement?.agrees ?? null,
     judged: evaluation?.judged ?? null,
-    trace: { inbound: evaluation?.inbound?.trace.steps ?? null, outbound: evaluation?.outbound?.trace.steps ?? null },
+    trace: { inbound: evaluation?.inbound ?? null, outbound: evaluation?.outbound ?? null },
     data: evaluation?.data ?? [],
-    problem: problem ?? evaluation?.doubt ?? null,
+    problem,
+    doubts: evaluation?.doubts ?? [],
   };
 }

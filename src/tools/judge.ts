@@ -38,6 +38,8 @@ export interface Judge {
   readonly isFolder: boolean;
   /** Rego and data for OPA. Of a bundle made for wasm the entry points are missing. */
   readonly files: PolicyFiles;
+  /** The data document. */
+  readonly data: object;
   /** @param input JSON text. @param atMs what `time.now_ns` is to be, epoch milliseconds. */
   readonly ask: (input: string, atMs: number) => Judged;
 }
@@ -58,7 +60,15 @@ export async function openJudge(path: string, opa: Opa, options: JudgeOptions): 
     const read = await readArchive(folder ? await buildFolder(path, opa) : await readOrFail(path), opa);
     // Of a folder the sources are its own: a bundle made for wasm has no entry points in its Rego.
     const files = folder ? readPolicyFolder(path) : read.files;
-    return { path, isFolder: folder, revision: read.revision, digest: read.digest, files, ask: await asker(read, options) };
+    return {
+      path,
+      isFolder: folder,
+      revision: read.revision,
+      digest: read.digest,
+      files,
+      data: read.data,
+      ask: await asker(read, options),
+    };
   } catch (cause) {
     if (cause instanceof PolicyRefused) throw new ToolError(`${path}: the sidecar would not load it: ${cause.message}`);
     throw cause;

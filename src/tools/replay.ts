@@ -2,7 +2,7 @@
  * `mcp-ext-authz policy replay`: recorded decisions put to another policy, and every one that would come out otherwise. What is
  * compared is policy's own word: what happened after it, such as an exchange that failed, is no part of a policy.
  */
-import { openOpa } from '../opa/opa.ts';
+import { openToolOpa } from './ask-opa.ts';
 import { createFlips, type Flips, KINDS } from './flips.ts';
 import { EXIT, type Io, readArguments, readNumber, showProgress, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
@@ -69,7 +69,7 @@ async function openBoth(
   against: string | undefined,
   options: Parameters<typeof openJudge>[2],
 ): Promise<[Judge, Judge | null]> {
-  const opa = openOpa();
+  const opa = openToolOpa();
   try {
     return [await openJudge(bundle, opa, options), against === undefined ? null : await openJudge(against, opa, options)];
   } finally {

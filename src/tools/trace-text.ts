@@ -1,25 +1,41 @@
 /** A trace as text: `+` before a rule that held, `-` before one that did not, with the line that kept it from it and its values. */
-import type { Evaluation, Traced } from './evaluation.ts';
+import type { Evaluation } from './evaluation.ts';
 import type { Failure, Step } from './trace.ts';
 import { cut } from './trace-frame.ts';
 import { pathText, valueAt } from './trace-refs.ts';
 
-export interface TraceTextOptions {
+interface TraceTextOptions {
   /** Everything that was tried, and not only what led to the answer. */
   readonly full: boolean;
   readonly input: unknown;
   readonly data: Evaluation['data'];
 }
 
-/** Lines. */
-export function describeTrace({ trace, output }: Traced, options: TraceTextOptions): string[] {
-  const lines = trace.steps.flatMap((step) => describeStep(step, 1, options));
-  if (trace.isCut) lines.push('  … and more: only the first 10,000 events of a trace are kept');
-  if (output !== '') lines.push('  print said:', ...indent(output.trimEnd().split('\n'), 2));
-  return lines;
+/** Lines: doubts, what each rule tried, what was read. */
+export function describeEvaluation(evaluation: Evaluation, input: unknown, full: boolean): string[] {
+  const { inbound, outbound, data, output, doubts } = evaluation;
+  const options = { full, input, data };
+  const describe = (title: string, steps: readonly Step[] | null): string[] =>
+    steps === null ? [] : ['', title, ...steps.flatMap((step) => describeStep(step, 1, options))];
+  return [
+    ...doubts.flatMap((doubt) => ['', doubt]),
+    ...describe('inbound', inbound),
+    ...describe('outbound', outbound),
+    ...(output === ''
+      ? []
+      : [
+          '',
+          'print said',
+          ...output
+            .trimEnd()
+            .split('\n')
+            .map((line) => `  ${line}`),
+        ]),
+    ...(data.length === 0 ? [] : ['', 'data that was read', ...describeData(data)]),
+  ];
 }
 
-export function describeData(data: Evaluation['data']): string[] {
+function describeData(data: Evaluation['data']): string[] {
   return data.map(({ path, value }) => `  ${path} = ${valueText(value)}`);
 }
 
@@ -81,8 +97,4 @@ function withoutRepeats(steps: readonly Step[]): Step[] {
 
 function valueText(value: unknown): string {
   return value === undefined ? 'undefined' : cut(JSON.stringify(value));
-}
-
-export function indent(lines: readonly string[], by: number): string[] {
-  return lines.map((line) => `${' '.repeat(by)}${line}`);
 }
