@@ -13,6 +13,7 @@ import { REVISIONS } from '../src/mcp/revisions.ts';
 import { createBuiltins, suppliedByTheSdk } from '../src/policy/builtins.ts';
 import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../src/reasons.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
+import { POLICY_EXAMPLES } from './policy-examples.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -23,20 +24,31 @@ export interface GeneratedFile {
   readonly expected: string;
 }
 
-/** Every file with something generated in it, as it is and as it should be. */
+/** Every file with something generated in it, as it is and as it should be; but for examples, which take their time. */
 export async function generatedFiles(): Promise<GeneratedFile[]> {
   const whole: GeneratedFile = { path: SCHEMA, actual: await read(SCHEMA), expected: configJsonSchema() };
-  const parts = Object.entries(REGIONS).map(async ([path, regions]): Promise<GeneratedFile> => {
+  return [whole, ...(await filesWithRegions(REGIONS))];
+}
+
+/** Those whose examples are commands that are run. */
+export function filesWithExamples(): Promise<GeneratedFile[]> {
+  return filesWithRegions(POLICY_EXAMPLES);
+}
+
+type Regions = Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>>;
+
+function filesWithRegions(files: Regions): Promise<GeneratedFile[]> {
+  const parts = Object.entries(files).map(async ([path, regions]): Promise<GeneratedFile> => {
     const actual = await read(path);
     let expected = actual;
     for (const [name, make] of Object.entries(regions)) expected = putRegion(path, expected, name, await make());
     return { path, actual, expected };
   });
-  return [whole, ...(await Promise.all(parts))];
+  return Promise.all(parts);
 }
 
 const SCHEMA = 'docs/config.schema.json';
-const REGIONS: Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>> = {
+const REGIONS: Regions = {
   'docs/denials.md': { overview: reasonsOverview, reasons: reasonsInFull },
   'docs/metrics.md': { metrics: metricsTable, buckets },
   'docs/configuration.md': { settings: settingsTables },
@@ -364,7 +376,7 @@ function builtinsList(): string {
 }
 
 if (import.meta.main) {
-  const files = await generatedFiles();
+  const files = [...(await generatedFiles()), ...(await filesWithExamples())];
   const stale = files.filter(({ actual, expected }) => actual !== expected);
   if (process.argv.includes('--check')) {
     console.log(

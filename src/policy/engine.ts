@@ -31,6 +31,8 @@ export interface EngineOptions {
 /** The rules a bundle must have as entry points. */
 export const ENTRYPOINTS = { inbound: 'mcp/inbound/decision', outbound: 'mcp/outbound/decision' } as const;
 
+export type Entrypoint = keyof typeof ENTRYPOINTS;
+
 /** One input, read once; for each entry point asked for the result set, as JSON text. */
 export type Evaluation = (entrypoint: string) => Result<string>;
 

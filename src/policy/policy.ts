@@ -2,8 +2,9 @@
  * One policy, asked in threads of its own: what is asked, and the strict reading of what it says. Both questions of a request
  * go to the same policy, in one visit.
  */
-import type { Bundle } from '../bundle/bundle.ts';
+
 import { LRUCache } from 'lru-cache';
+import type { Bundle } from '../bundle/bundle.ts';
 import { ok, type Result } from '../result.ts';
 import { type Inbound, type Outbound, readInbound, readOutbound, readResultSet } from './decision.ts';
 import { indexDeclared } from './declared-arguments.ts';

@@ -1,7 +1,7 @@
 /** The sidecar's engine for the tools: the one place here that knows how one is made and asked. */
 
 import { readInbound, readOutbound, readResultSet } from '../policy/decision.ts';
-import { loadEngine } from '../policy/engine.ts';
+import { compileModule, createEngine, ENTRYPOINTS } from '../policy/engine.ts';
 
 /** As large as one may be made in a configuration. */
 const MAX_MEMORY_BYTES = 128 * 1024 * 1024;
@@ -16,20 +16,20 @@ export interface ToolEngine {
 
 /** Rejects with PolicyRefused. @param data JSON text. */
 export async function openEngine({ wasm, data }: { readonly wasm: Uint8Array; readonly data: string }): Promise<ToolEngine> {
-  const options = { wasm, data: JSON.parse(data) as object, maxMemoryBytes: MAX_MEMORY_BYTES, now: Date.now };
-  const engine = await loadEngine(options);
+  const module = await compileModule(wasm);
+  const engine = createEngine({ module, data: JSON.parse(data) as object, maxMemoryBytes: MAX_MEMORY_BYTES, now: Date.now });
 
   function decide(input: string): string {
     const ask = engine.take(input);
-    const inbound = ask('inbound');
+    const inbound = ask(ENTRYPOINTS.inbound);
     if (!inbound.ok) return inbound.denial.reason;
     const judged = readInbound(readResultSet(inbound.value));
     if (!judged.ok) return judged.denial.reason;
-    const outbound = ask('outbound');
+    const outbound = ask(ENTRYPOINTS.outbound);
     if (!outbound.ok) return outbound.denial.reason;
     const token = readOutbound(readResultSet(outbound.value), MAX_TTL_SECONDS);
     return token.ok ? 'allowed' : token.denial.reason;
   }
 
-  return { decide, evaluate: (input) => void engine.take(input)('inbound') };
+  return { decide, evaluate: (input) => void engine.take(input)(ENTRYPOINTS.inbound) };
 }

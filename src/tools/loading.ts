@@ -9,7 +9,6 @@ import { PolicyRefused } from '../bundle/refusal.ts';
 import type { Signing } from '../bundle/signature.ts';
 import { type Opa, OpaFailed } from '../opa/opa.ts';
 import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
-import { PolicyRefused as EngineRefused } from '../policy/engine.ts';
 import { openEngine } from './engine.ts';
 import { describeFileProblem, EXIT, ToolError } from './io.ts';
 import { describeProblem, sortProblems } from './problems.ts';
@@ -64,17 +63,16 @@ export async function loadArchive(archive: Uint8Array, signing: Signing | null =
     await openEngine(bundle);
     return bundle;
   } catch (cause) {
-    if (cause instanceof PolicyRefused || cause instanceof EngineRefused)
-      throw new ToolError(`the sidecar would not load this: ${cause.message}`, EXIT.found);
+    if (cause instanceof PolicyRefused) throw new ToolError(`the sidecar would not load this: ${cause.message}`, EXIT.found);
     throw cause;
   }
 }
 
 /** A bundle as it is, or what a folder would be built into. Rejects with ToolError. */
-export async function readArchive(opa: Opa, path: string): Promise<Uint8Array> {
+export async function readArchive(opa: Opa, path: string, revision = 'draft'): Promise<Uint8Array> {
   const found = await stat(path).catch((cause: unknown) => {
     throw describeFileProblem(path, cause);
   });
   if (!found.isDirectory()) return readFile(path);
-  return buildArchive(opa, await readSourceFolder(path), { target: 'rego', revision: 'draft' });
+  return buildArchive(opa, await readSourceFolder(path), { target: 'rego', revision });
 }

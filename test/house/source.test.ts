@@ -59,7 +59,7 @@ describe('who may know which library', () => {
     '@modelcontextprotocol/server': /^src\/front-door\//,
     undici: /^src\/http-client\.ts$/,
     '@bjorn3/browser_wasi_shim': /^src\/opa\//,
-    yaml: /^src\/(config|catalog\/approvals)\.ts$/,
+    yaml: /^src\/(config|catalog\/approvals|tools\/people)\.ts$/,
     zod: /^src\/config(-schema(\/[a-z-]+)?)?\.ts$/,
     'lru-cache': /^src\/(token|policy|delegation)\//,
   };

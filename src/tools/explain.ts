@@ -1,0 +1,111 @@
+/**
+ * `mcp-ext-authz policy explain DECISION_ID`: finds the line of a decision in the log, puts what policy saw to the same revision
+ * again, and says which rules decided, by which data, and whether it comes out as recorded.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isObject } from '../mcp/message.ts';
+import { describeCause } from '../telemetry/redact.ts';
+import { openToolOpa } from './ask-opa.ts';
+import { evaluate } from './evaluation.ts';
+import { type Explained, explainJson, explainText } from './explanation.ts';
+import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
+import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
+import { readConfigFile } from './known-backends.ts';
+import { readEvents } from './log-events.ts';
+import { type Recorded, readRecorded } from './recorded.ts';
+
+export const HELP = `mcp-ext-authz policy explain DECISION_ID --log FILE… [--bundle FILE] [--policy DIR] [--config FILE]
+
+Why a decision of the log came out as it did: which rules, which data, why.
+
+  --log FILE       a decision log, NDJSON or OPA's arrays, gzipped or not; may be given again. - is standard input
+  --bundle FILE    the bundle that decided
+  --policy DIR     its sources: a bundle made for wasm has no Rego of its entry points, and no trace without it
+  --config FILE    takes the log and the bundle, also the persisted one, of this configuration
+  --trace          everything that was tried, not only what led to the answer
+  --json           for programs
+
+Exits with 1 where it does not come out as recorded.
+`;
+
+const OPTIONS = {
+  log: { type: 'string', multiple: true },
+  bundle: { type: 'string' },
+  policy: { type: 'string' },
+  config: { type: 'string' },
+  trace: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const;
+
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals } = readArguments(args, OPTIONS, 1);
+  const [id] = positionals;
+  if (id === undefined) throw new UsageError('a DECISION_ID is needed');
+  const config = values.config === undefined ? null : await readConfigFile(values.config);
+  const logs = values.log ?? (config === null || config.decisionLog.file === '-' ? [] : [config.decisionLog.file]);
+  if (logs.length === 0) throw new UsageError('--log FILE is needed: where the decision is recorded');
+  const recorded = await showProgress('looking for it', io, () => findLine(logs, id));
+  if (recorded === null) throw new ToolError(`${id} is not in ${logs.join(', ')}`);
+
+  const bundle = values.bundle ?? (config === null ? null : await findBundle(config.policy));
+  const explained = await showProgress('asking OPA', io, () => explain(recorded, bundle, values.policy ?? null));
+  io.out.write(
+    values.json ? `${JSON.stringify(explainJson(explained), null, 2)}\n` : explainText(explained, values.trace ?? false),
+  );
+  return explained.agreement?.agrees === false ? EXIT.found : EXIT.fine;
+}
+
+async function findLine(logs: readonly string[], id: string): Promise<Recorded | null> {
+  for (const log of logs) {
+    for await (const event of readEvents(log)) {
+      // Most lines are not even parsed.
+      if (!('text' in event) || !event.text.includes(id)) continue;
+      const recorded = readRecorded(event.text);
+      if (recorded?.id === id) return recorded;
+    }
+  }
+  return null;
+}
+
+async function explain(recorded: Recorded, bundle: string | null, folder: string | null): Promise<Explained> {
+  const nothing = { recorded, evaluation: null, judge: null, sources: null, agreement: null };
+  if (recorded.input === null) return { ...nothing, problem: null };
+  if (bundle === null && folder === null)
+    return { ...nothing, problem: 'give --bundle FILE, --policy DIR or --config FILE to see which rules decided' };
+  const opa = openToolOpa();
+  try {
+    const options = { maxTtlSeconds: MOST_TTL_SECONDS };
+    const judge = await openJudge(bundle ?? (folder as string), opa, options);
+    const sources: Judge = folder === null || bundle === null ? judge : await openJudge(folder, opa, options);
+    const evaluation = await evaluate(judge, opa, recorded.input, recorded.atMs, sources);
+    return { recorded, evaluation, judge, sources, agreement: agreementOf(recorded, evaluation.judged), problem: null };
+  } finally {
+    await opa.close();
+  }
+}
+
+function agreementOf(
+  { inbound, outbound }: Recorded,
+  judged: NonNullable<Explained['evaluation']>['judged'],
+): Explained['agreement'] {
+  if (inbound === null) return null;
+  const isSame = (was: typeof inbound, is: typeof inbound | null): boolean => was.allow === is?.allow && was.reason === is.reason;
+  return { agrees: isSame(inbound, judged.inbound) && (outbound === null || isSame(outbound, judged.outbound)) };
+}
+
+/** The last good bundle that was kept, or the file that is configured. */
+async function findBundle(policy: object): Promise<string | null> {
+  const { bundleFile, persistDirectory } = policy as { bundleFile?: string; persistDirectory?: string };
+  if (persistDirectory === undefined) return bundleFile ?? null;
+  const index = join(persistDirectory, 'policy.json');
+  try {
+    const kept: unknown = JSON.parse(await readFile(index, 'utf8'));
+    if (isObject(kept) && typeof kept.file === 'string') return join(dirname(index), kept.file);
+    throw new ToolError(`${index}: names no bundle`);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && bundleFile !== undefined) return bundleFile;
+    if (cause instanceof ToolError) throw cause;
+    throw cause instanceof SyntaxError ? new ToolError(`${index}: ${describeCause(cause)}`) : describeFileProblem(index, cause);
+  }
+}

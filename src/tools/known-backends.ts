@@ -1,0 +1,73 @@
+/** What is known of backends and their tools without asking any: by a configuration, and by a file of approved tools. */
+import { readFile } from 'node:fs/promises';
+import { protectedResources } from '../app/resource-settings.ts';
+import { parseApprovals } from '../catalog/approvals.ts';
+import { type Config, ConfigError, parseConfig } from '../config.ts';
+import { isObject } from '../mcp/message.ts';
+import type { ToolFacts } from '../resource.ts';
+import { describeFileProblem, ToolError } from './io.ts';
+
+export interface KnownBackend {
+  readonly name: string;
+  readonly path: string;
+  readonly url: string;
+  readonly tools: ReadonlyMap<string, ToolFacts>;
+}
+
+export type KnownBackends = ReadonlyMap<string, KnownBackend>;
+
+/** Rejects with ToolError or ConfigError. */
+export async function readConfigFile(path: string): Promise<Config> {
+  const text = await readText(path);
+  try {
+    return parseConfig(text);
+  } catch (cause) {
+    throw cause instanceof ConfigError ? new ConfigError(cause.problems.map((problem) => `${path}: ${problem}`)) : cause;
+  }
+}
+
+/** The configuration comes first: what it says of a tool is what the sidecar takes. */
+export async function readBackends(config: Config | null, catalogFile: string | null): Promise<KnownBackends> {
+  const known = new Map<string, KnownBackend>();
+  for (const resource of config === null ? [] : protectedResources(config)) {
+    if (resource.members.length > 0) continue;
+    const { name, path, tools, publicNames } = resource;
+    known.set(name, { name, path, url: publicNames[0]?.url ?? '', tools });
+  }
+  if (catalogFile === null) return known;
+  for (const [name, tools] of await readApproved(catalogFile)) {
+    const before = known.get(name) ?? unknownBackend(name);
+    known.set(name, { ...before, tools: new Map([...tools, ...before.tools]) });
+  }
+  return known;
+}
+
+export function unknownBackend(name: string): KnownBackend {
+  const path = `/${encodeURIComponent(name)}/mcp`;
+  return { name, path, url: `https://gateway.example${path}`, tools: new Map() };
+}
+
+async function readApproved(path: string): Promise<Map<string, Map<string, ToolFacts>>> {
+  const text = await readText(path);
+  try {
+    const approvals = [...parseApprovals(text)];
+    return new Map(
+      approvals.map(([backend, tools]) => [
+        backend,
+        new Map([...tools].map(([tool, { definition }]) => [tool, factsOf(definition)])),
+      ]),
+    );
+  } catch (cause) {
+    throw new ToolError(`${path}: ${(cause as Error).message}`);
+  }
+}
+
+function factsOf({ title, annotations }: Readonly<Record<string, unknown>>): ToolFacts {
+  return { title: typeof title === 'string' ? title : null, annotations: isObject(annotations) ? annotations : {}, known: true };
+}
+
+async function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw describeFileProblem(path, cause);
+  });
+}

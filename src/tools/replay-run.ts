@@ -1,0 +1,94 @@
+/** Recorded decisions, one after the other, put to another policy. What cannot be replayed is counted by why. */
+import { type Answer, answerOf, compare, type Flip, type Flips } from './flips.ts';
+import type { Judge } from './judge.ts';
+import type { LogEvent } from './log-events.ts';
+import { erasedOfInput, type Recorded, readRecorded } from './recorded.ts';
+
+/** Why a line was not replayed. */
+export const NOT_REPLAYED = {
+  before_policy: 'refused or answered before policy was asked',
+  no_input: 'the line has no input: decisionLog leaves it out',
+  another_version: 'the input has another version than 1',
+  no_result: 'the line does not say what policy said',
+  broken: 'the line cannot be read',
+  too_large: 'the line is too large',
+  no_decision: 'no line of a decision',
+} as const;
+
+export type NotReplayed = keyof typeof NOT_REPLAYED;
+
+export interface Totals {
+  lines: number;
+  replayed: number;
+  /** Of those: with something of the input erased. */
+  erased: number;
+  readonly notReplayed: Partial<Record<NotReplayed, number>>;
+  /** Revisions of the lines that were replayed, and how many; bounded. */
+  readonly revisions: Map<string, number>;
+  firstAt: string | null;
+  lastAt: string | null;
+}
+
+export interface Replay {
+  /** Whether there was anything to see: false ends the replay. */
+  readonly take: (event: LogEvent) => Flip | null;
+  readonly totals: Totals;
+}
+
+const MAX_REVISIONS = 100;
+
+/** @param against what it is compared with, in place of the record. */
+export function createReplay(candidate: Judge, against: Judge | null, flips: Flips): Replay {
+  const totals: Totals = {
+    lines: 0,
+    replayed: 0,
+    erased: 0,
+    notReplayed: {},
+    revisions: new Map(),
+    firstAt: null,
+    lastAt: null,
+  };
+
+  function skip(why: NotReplayed): null {
+    totals.notReplayed[why] = (totals.notReplayed[why] ?? 0) + 1;
+    return null;
+  }
+
+  function replay(recorded: Recorded, before: Answer | null): Flip | null {
+    const input = JSON.stringify(recorded.input);
+    const erased = erasedOfInput(recorded).length > 0;
+    count(totals, recorded, erased);
+    const was = before ?? answerOf((against as Judge).ask(input, recorded.atMs));
+    const change = compare(was, answerOf(candidate.ask(input, recorded.atMs)));
+    if (change === null) return null;
+    const { id, backend, what, subject } = recorded;
+    // Both policies saw the same when both were asked now; the one that was asked then saw more.
+    const flip = { ...change, id, backend, what, subject, uncertain: erased && against === null };
+    flips.add(flip);
+    return flip;
+  }
+
+  function take(event: LogEvent): Flip | null {
+    totals.lines++;
+    if ('unreadable' in event) return skip(event.unreadable);
+    const recorded = readRecorded(event.text);
+    if (recorded === null) return skip('no_decision');
+    const { input, inbound, outbound, token } = recorded;
+    if (input === null) return skip(recorded.revision === null ? 'before_policy' : 'no_input');
+    if (input.version !== 1) return skip('another_version');
+    if (against !== null) return replay(recorded, null);
+    return inbound === null ? skip('no_result') : replay(recorded, { inbound, outbound, token });
+  }
+
+  return { take, totals };
+}
+
+function count(totals: Totals, { revision, timestamp }: Recorded, erased: boolean): void {
+  totals.replayed++;
+  if (erased) totals.erased++;
+  const name = revision ?? 'unknown';
+  if (totals.revisions.has(name) || totals.revisions.size < MAX_REVISIONS)
+    totals.revisions.set(name, (totals.revisions.get(name) ?? 0) + 1);
+  if (totals.firstAt === null || timestamp < totals.firstAt) totals.firstAt = timestamp;
+  if (totals.lastAt === null || timestamp > totals.lastAt) totals.lastAt = timestamp;
+}

@@ -1,0 +1,110 @@
+/**
+ * `mcp-ext-authz policy replay`: recorded decisions put to another policy, and every one that would come out otherwise. What is
+ * compared is policy's own word: what happened after it, such as an exchange that failed, is no part of a policy.
+ */
+import { openToolOpa } from './ask-opa.ts';
+import { createFlips, type Flips, KINDS } from './flips.ts';
+import { EXIT, type Io, readArguments, readNumber, showProgress, UsageError } from './io.ts';
+import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
+import { readConfigFile } from './known-backends.ts';
+import { readEvents } from './log-events.ts';
+import { type Replayed, reportJson, reportMarkdown, reportText } from './replay-report.ts';
+import { createReplay } from './replay-run.ts';
+
+export const HELP = `mcp-ext-authz policy replay --bundle NEW [--against OLD] decisions.ndjson…
+
+Puts recorded decisions to another policy and says which would come out otherwise. Files are NDJSON or the arrays that OPA
+uploads, gzipped or not; - is standard input.
+
+  --bundle NEW     the candidate: a bundle, or a folder of Rego and data
+  --against OLD    compare with what this policy says of the same inputs, and not with what was recorded
+  --fail-on WORD   any (default), allow-to-deny, deny-to-allow or none: what makes it exit with 1
+  --limit N        ends after N decisions that were replayed
+  --examples N     decision ids shown of each group (3)
+  --config FILE    the sidecar's configuration, for the longest lifetime of a token
+  --markdown       to be pasted into a pull request
+  --json           one line for every decision that flips, and a last one with the groups
+
+The log may have erased arguments. Against the record such decisions cannot be judged where they come out otherwise: they are
+shown apart and do not fail. With --against both policies see the same, and they count.
+`;
+
+const OPTIONS = {
+  bundle: { type: 'string' },
+  against: { type: 'string' },
+  'fail-on': { type: 'string' },
+  limit: { type: 'string' },
+  examples: { type: 'string' },
+  config: { type: 'string' },
+  markdown: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const;
+
+const FAIL_ON = ['any', 'allow-to-deny', 'deny-to-allow', 'none'] as const;
+const MAX_EXAMPLES = 100;
+
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals: files } = readArguments(args, OPTIONS, Number.POSITIVE_INFINITY);
+  const failOn = FAIL_ON.find((word) => word === (values['fail-on'] ?? 'any'));
+  if (failOn === undefined) throw new UsageError(`--fail-on ${values['fail-on']}: one of ${FAIL_ON.join(', ')}`);
+  if (values.bundle === undefined) throw new UsageError('--bundle NEW is needed: the policy to try');
+  if (files.length === 0) throw new UsageError('a file of decisions is needed; - is standard input');
+  const limit = values.limit === undefined ? Number.POSITIVE_INFINITY : readNumber('--limit', values.limit, { least: 1 });
+  const examples = readNumber('--examples', values.examples ?? '3', { least: 1, most: MAX_EXAMPLES });
+  const config = values.config === undefined ? null : await readConfigFile(values.config);
+  const options = { maxTtlSeconds: config?.delegation.maxTtlSeconds ?? MOST_TTL_SECONDS };
+
+  const { bundle, against } = values;
+  const [candidate, old] = await showProgress('loading', io, () => openBoth(bundle, against, options));
+  const flips = createFlips(examples);
+  const each = values.json ? (flip: object) => io.out.write(`${JSON.stringify({ type: 'flip', ...flip })}\n`) : () => true;
+  const replayed = await showProgress('replaying', io, () => replayFiles(files, candidate, old, { flips, limit, each, io }));
+  if (values.json) io.out.write(`${JSON.stringify(reportJson(replayed))}\n`);
+  else io.out.write(values.markdown ? reportMarkdown(replayed) : reportText(replayed));
+  return exitCode(failOn, flips);
+}
+
+async function openBoth(
+  bundle: string,
+  against: string | undefined,
+  options: Parameters<typeof openJudge>[2],
+): Promise<[Judge, Judge | null]> {
+  const opa = openToolOpa();
+  try {
+    return [await openJudge(bundle, opa, options), against === undefined ? null : await openJudge(against, opa, options)];
+  } finally {
+    await opa.close();
+  }
+}
+
+interface Run {
+  readonly flips: Flips;
+  readonly limit: number;
+  /** False where the reader does not keep up. */
+  readonly each: (flip: object) => boolean;
+  readonly io: Io;
+}
+
+async function replayFiles(
+  files: readonly string[],
+  candidate: Judge,
+  against: Judge | null,
+  { flips, limit, each, io }: Run,
+): Promise<Replayed> {
+  const { take, totals } = createReplay(candidate, against, flips);
+  const begun = performance.now();
+  for (const file of files) {
+    for await (const event of readEvents(file)) {
+      const flip = take(event);
+      if (flip !== null && !each(flip)) await new Promise<void>((resolve) => io.out.once('drain', resolve));
+      if (totals.replayed >= limit) break;
+    }
+    if (totals.replayed >= limit) break;
+  }
+  return { candidate, against, totals, flips, seconds: (performance.now() - begun) / 1000 };
+}
+
+function exitCode(failOn: (typeof FAIL_ON)[number], flips: Flips): number {
+  const kinds = failOn === 'any' ? KINDS : KINDS.filter((kind) => kind === failOn);
+  return kinds.some((kind) => flips.count(kind) > 0) ? EXIT.found : EXIT.fine;
+}
