@@ -1,9 +1,8 @@
 # METADATA
 # title: One decision out of what several modules refuse
 # description: |
-#   `first([a, b])` asks in that order: the first set that refuses decides. One set, `first([a | b])`, answers with the
-#   reason that helps the caller most. A refusal is {rule, reason, message?, required_scopes?, log_only?}. A refusal that
-#   cannot be read is a refusal.
+#   `decide(a | b | c)` answers with the reason that helps the caller most, `first([a, b, c])` with what the first set that
+#   refuses says. A refusal is {rule, reason, message?, required_scopes?, log_only?}; one that cannot be read refuses.
 # scope: package
 # schemas:
 #   - input: schema["input.v1"]
@@ -27,11 +26,17 @@ reasons := [
 ]
 
 # METADATA
-# description: The answer of data.mcp.inbound.decision.
+# description: The answer of data.mcp.inbound.decision, out of the refusals of all modules.
+decide(refusals) := first([refusals])
+
+# METADATA
+# description: |
+#   The same, in an order of your own. Mind the commas: `[a | b]` would be a comprehension, and b no more than its condition.
 default first(_) := {"allow": false, "reason": "policy_denied"}
 
 first(sets) := decision if {
 	input.version == 1
+	is_array(sets)
 	count(sets) > 0
 	every refusals in sets {
 		is_set(refusals)

@@ -42,7 +42,7 @@ among(window, member, value) if value in window[member]
 
 default opening(_) := "Not at this time."
 
-opening(window) := concat(" ", ["Only between", window.hours.from, "and", window.hours.to, zone(window)])
+opening(window) := concat(" ", ["Only between", window.hours.from, "and", window.hours.to, concat("", [zone(window), "."])])
 
 refusal(window, message) := {
 	"rule": object.get(window, "rule", "windows"),
