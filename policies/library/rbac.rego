@@ -60,7 +60,7 @@ mistakes contains concat(" ", [role, "inherits itself"]) if {
 	cyclic(role)
 }
 
-mistakes contains concat(" ", [role, "inherits", heir, "which is no role"]) if {
+mistakes contains concat("", [role, " inherits ", heir, ", which is no role"]) if {
 	some role, row in data.rbac.roles
 	some heir in row.inherits
 	not data.rbac.roles[heir]
