@@ -180,7 +180,7 @@ test_conditions_that_are_none if {
 		count(refused([odd], {"x": 1})) == 1
 	}
 	every odd in [true, 0, "", "x", {}, {"x": {"at_most": 1}}] {
-		{one.reason | some one in refused(odd, {"x": 1})} == {"policy_denied"}
+		"policy_denied" in {one.reason | some one in refused(odd, {"x": 1})}
 	}
 }
 

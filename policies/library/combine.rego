@@ -1,8 +1,9 @@
 # METADATA
 # title: One decision out of what several modules refuse
 # description: |
-#   `decide(a | b | c)` answers with the reason that helps the caller most, `first([a, b, c])` with what the first set that
+#   `decide([a, b, c])` answers with the reason that helps the caller most, `first([a, b, c])` with what the first set that
 #   refuses says. A refusal is {rule, reason, message?, required_scopes?, log_only?}; one that cannot be read refuses.
+#   Mind the commas: `[a | b]` is a comprehension, in which b refuses nothing.
 # scope: package
 # schemas:
 #   - input: schema["input.v1"]
@@ -27,11 +28,15 @@ reasons := [
 
 # METADATA
 # description: The answer of data.mcp.inbound.decision, out of the refusals of all modules.
-decide(refusals) := first([refusals])
+default decide(_) := {"allow": false, "reason": "policy_denied"}
+
+decide(sets) := first([union({refusals | some refusals in sets})]) if {
+	is_array(sets)
+	count(sets) > 0
+}
 
 # METADATA
-# description: |
-#   The same, in an order of your own. Mind the commas: `[a | b]` would be a comprehension, and b no more than its condition.
+# description: The same, in an order of your own.
 default first(_) := {"allow": false, "reason": "policy_denied"}
 
 first(sets) := decision if {

@@ -14,7 +14,7 @@ user := {
 	"binding": null,
 }
 
-machine := object.union(user, {"subject": "robot", "clientId": "robot", "claims": {"roles": ["robot"]}})
+machine := with_part(object.union(user, {"subject": "robot", "clientId": "robot"}), "/claims", {"roles": ["robot"]})
 
 is(principal, more) := object.union(principal, more)
 
