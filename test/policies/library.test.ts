@@ -42,7 +42,7 @@ describe('Rego tests', () => {
     const entrypoints = runners.map(([name]) => `${name.slice(0, -'.rego'.length)}/passed`);
     const { ask } = await compile({ ...library, ...Object.fromEntries(runners) }, entrypoints);
     for (const [at, [name, text]] of suites.entries()) {
-      assert.deepEqual((ask(entrypoints[at] ?? "", {}) as string[]).sort(), testsOf(text).sort(), name);
+      assert.deepEqual((ask(entrypoints[at] ?? '', {}) as string[]).sort(), testsOf(text).sort(), name);
     }
   });
 });
@@ -96,7 +96,9 @@ describe('lists that must be those of the code', () => {
 
   test('every method the sidecar reads, but for the list of tasks', async () => {
     const { request, notification } = (await value('data.mcp.lib.protocol.methods')) as Record<string, string[]>;
-    const listed = Object.entries({ request, notification }).flatMap(([kind, names = []]) => names.map((name) => `${kind} ${name}`));
+    const listed = Object.entries({ request, notification }).flatMap(([kind, names = []]) =>
+      names.map((name) => `${kind} ${name}`),
+    );
     const read = [...METHODS].filter(([name]) => name !== 'tasks/list').map(([name, { kind }]) => `${kind} ${name}`);
     assert.deepEqual(listed.sort(), read.sort());
   });
