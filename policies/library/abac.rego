@@ -41,7 +41,9 @@ refusal(condition, reason, words) := {
 
 rule(condition) := condition.rule if {
 	is_string(condition.rule)
-} else := concat(".", ["abac", request.label(condition)])
+} else := concat(".", ["abac", condition.argument]) if {
+	regex.match(`^[A-Za-z0-9_./-]{1,100}$`, condition.argument)
+} else := "abac"
 
 default on_trial(_) := false
 

@@ -169,6 +169,12 @@ test_a_condition_on_trial_says_so if {
 	}}
 }
 
+test_a_name_that_logs_cannot_have_is_left_out if {
+	every argument in ["Größe", "a b", "", "a\nb"] {
+		{one.rule | some one in refused([{"argument": argument}], {})} == {"abac"}
+	}
+}
+
 test_a_word_that_is_not_known_never_holds if {
 	every word in ["at_mots", "", "max", "Type"] {
 		{one.reason | some one in refused([{"argument": "x", word: 1}], {"x": 1})} == {"argument_forbidden"}
