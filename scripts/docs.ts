@@ -14,6 +14,7 @@ import { createBuiltins, suppliedByTheSdk } from '../src/policy/builtins.ts';
 import { POLICY_REASONS, REASONS, type Reason, reasonRow } from '../src/reasons.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { POLICY_EXAMPLES } from './policy-examples.ts';
+import { dataTable, inputTable, readSchema, table } from './schema-tables.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -47,13 +48,28 @@ function filesWithRegions(files: Regions): Promise<GeneratedFile[]> {
   return Promise.all(parts);
 }
 
+/** The pages of the library of policies, and the documents that their modules read. */
+export const LIBRARY_PAGES: readonly { readonly page: string; readonly documents: Readonly<Record<string, string>> }[] = [
+  { page: 'docs/policies/rbac.md', documents: { 'data.rbac': 'rbac.v1' } },
+  { page: 'docs/policies/scopes.md', documents: { 'data.scopes': 'scopes.v1' } },
+  { page: 'docs/policies/abac.md', documents: { 'data.abac': 'abac.v1' } },
+  { page: 'docs/policies/agent-and-user.md', documents: { 'data.agent_and_user': 'agent-and-user.v1' } },
+  { page: 'docs/policies/read-only.md', documents: { 'data.read_only': 'read-only.v1' } },
+  { page: 'docs/policies/tenancy.md', documents: { 'data.tenancy': 'tenancy.v1', 'data.tenants': 'tenants.v1' } },
+  { page: 'docs/policies/outbound.md', documents: { 'data.outbound': 'outbound.v1' } },
+  { page: 'docs/policies/windows.md', documents: { 'data.windows': 'windows.v1' } },
+  { page: 'docs/policies/protocol.md', documents: { 'data.protocol': 'protocol.v1' } },
+  { page: 'docs/policies/combine.md', documents: { 'data.mcp.lib.log_only': 'log-only.v1' } },
+];
+
 const SCHEMA = 'docs/config.schema.json';
 const REGIONS: Regions = {
   'docs/denials.md': { overview: reasonsOverview, reasons: reasonsInFull },
   'docs/metrics.md': { metrics: metricsTable, buckets },
   'docs/configuration.md': { settings: settingsTables },
   'docs/protocol.md': { methods: methodsTable },
-  'docs/policy.md': { input: inputTable, reasons: policyReasonsTable, builtins: builtinsList },
+  'docs/policy.md': { input: () => inputTable(readSchema('input.v1')), reasons: policyReasonsTable, builtins: builtinsList },
+  ...Object.fromEntries(LIBRARY_PAGES.map(({ page, documents }) => [page, { data: () => dataTables(documents) }])),
 };
 
 function read(path: string): Promise<string> {
@@ -68,11 +84,6 @@ function putRegion(path: string, text: string, name: string, content: string): s
   const [start, end] = [text.indexOf(open), text.indexOf(close)];
   if (start < 0 || end < start) throw new Error(`${path} has no ${open} … ${close}`);
   return `${text.slice(0, start + open.length)}\n\n${content.trim()}\n\n${text.slice(end)}`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n');
 }
 
 const code = (text: unknown): string => `\`${String(text)}\``;
@@ -339,26 +350,12 @@ function targetTypes({ targets }: MethodRow): string[] {
 
 // Policy
 
-async function inputTable(): Promise<string> {
-  const schema = JSON.parse(await readFile(join(root, 'policies/schemas/input.v1.json'), 'utf8')) as Schema;
-  const rows = fields(schema, '').map(([path, field]) => [code(path), fieldType(field), field.description ?? '']);
-  return table(['field of `input`', 'type', 'what it is'], rows);
-}
-
-function fields({ properties = {} }: Schema, above: string): [string, Schema][] {
-  return Object.entries(properties).flatMap(([name, schema]): [string, Schema][] => {
-    const path = above === '' ? name : `${above}.${name}`;
-    const inner = schema.items?.properties === undefined ? schema : schema.items;
-    return [[path, schema], ...fields(inner, schema.items?.properties === undefined ? path : `${path}[]`)];
+function dataTables(documents: Readonly<Record<string, string>>): string {
+  const parts = Object.entries(documents).map(([path, name]) => {
+    const schema = readSchema(name);
+    return `${code(path)}: ${schema.description} Schema: [${name}.json](../../policies/schemas/${name}.json).\n\n${dataTable(schema, path)}`;
   });
-}
-
-function fieldType(schema: Schema): string {
-  if (schema.const !== undefined) return code(schema.const);
-  if (schema.enum !== undefined) return schema.enum.map(code).join(', ');
-  if (schema.anyOf !== undefined) return schema.anyOf.map(fieldType).join(' or ');
-  if (schema.items !== undefined) return `array of ${fieldType(schema.items)}`;
-  return String(schema.type);
+  return parts.join('\n\n');
 }
 
 function policyReasonsTable(): string {

@@ -20,7 +20,9 @@ import { OPA_VERSION, searchOpa } from './opa.ts';
 export const POLICIES = fileURLToPath(new URL('../policies/', import.meta.url));
 export const BUNDLE = 'bundle.tar.gz';
 const ENTRYPOINTS = ['mcp/inbound/decision', 'mcp/outbound/decision'];
-const REGO = ['mcp', 'permissions'];
+const REGO = ['mcp', 'permissions', 'library', 'examples'];
+/** The reference policy alone: it uses no module of the library. */
+const ALONE = ['--bundle', '.', '--ignore', 'library', '--ignore', 'examples'];
 const TABLE = 'permissions/data.yaml';
 const TABLE_SCHEMA = 'schemas/permissions.v1.json';
 
@@ -38,17 +40,28 @@ export function check(opa: Opa, folder: string = POLICIES): void {
   say('Rego: format');
   run(opa, ['fmt', '--list', '--fail', ...REGO], folder, 'not formatted, `node scripts/policies.ts fmt` does it:');
   say('Rego: strict compilation, and every reference to input against schemas/input.v1.json');
-  run(opa, ['check', '--strict', '--schema', 'schemas', '--bundle', '.'], folder, 'the policies do not compile');
+  run(opa, ['check', '--strict', '--schema', 'schemas', ...ALONE], folder, 'the policies do not compile');
+  for (const paths of libraryAndExamples(folder)) {
+    run(opa, ['check', '--strict', '--schema', 'schemas', ...paths], folder, 'the library does not compile');
+  }
 }
 
 /** All tests; then every line of the policies must have been reached by one. */
 export function test(opa: Opa, folder: string = POLICIES): void {
   say('Rego: tests');
-  say(run(opa, ['test', '--bundle', '.'], folder, 'a policy test failed').trimEnd());
-  const report: unknown = JSON.parse(run(opa, ['test', '--coverage', '--bundle', '.'], folder, 'a policy test failed'));
-  const missed = uncovered(report);
-  if (missed.length > 0) throw new Refusal(`no test reaches ${missed.join(', ')}`);
+  for (const paths of [ALONE, ...libraryAndExamples(folder)]) {
+    say(run(opa, ['test', ...paths], folder, 'a policy test failed').trimEnd());
+    const report: unknown = JSON.parse(run(opa, ['test', '--coverage', ...paths], folder, 'a policy test failed'));
+    const missed = uncovered(report);
+    if (missed.length > 0) throw new Refusal(`no test reaches ${missed.join(', ')}`);
+  }
   say('Rego: every line is reached by a test');
+}
+
+/** Each example is a policy of its own, with the library beside it. */
+function libraryAndExamples(folder: string): string[][] {
+  const examples = globSync('examples/*', { cwd: folder }).map((path) => path.replaceAll('\\', '/'));
+  return [['library'], ...examples.sort().map((example) => ['library', example])];
 }
 
 export function format(opa: Opa, folder: string = POLICIES): void {
@@ -68,7 +81,7 @@ export async function build(opa: Opa, output: string = join(POLICIES, BUNDLE), f
   try {
     const entrypoints = ENTRYPOINTS.flatMap((path) => ['--entrypoint', path]);
     const options = [...entrypoints, '--ignore', '*_test.rego', '--revision', revision, '--output', fresh];
-    run(opa, ['build', '--target', 'wasm', ...options, '--bundle', '.'], folder, 'the policies do not compile');
+    run(opa, ['build', '--target', 'wasm', ...options, ...ALONE], folder, 'the policies do not compile');
     say('Bundle: loading it as the sidecar does');
     await load(readFileSync(fresh));
     renameSync(fresh, output);
@@ -133,7 +146,7 @@ function checkTable(opa: Opa, folder: string): void {
     throw new Refusal(`${TABLE} is not a permissions table:\n  ${[...new Set(problems)].join('\n  ')}`);
   }
   // opa's reader lets the last of two equal keys win and takes 010 for 8; this one refuses the first and reads 10.
-  const query = ['eval', '--format', 'raw', '--bundle', '.', '--ignore', '*.rego', 'data.permissions'];
+  const query = ['eval', '--format', 'raw', ...ALONE, '--ignore', '*.rego', 'data.permissions'];
   const seen = run(opa, query, folder, 'opa cannot read the table');
   if (!isDeepStrictEqual(JSON.parse(seen), table)) {
     throw new Refusal(

@@ -1,0 +1,5 @@
+package mcp.outbound
+
+import data.mcp.lib.outbound
+
+decision := outbound.decision
