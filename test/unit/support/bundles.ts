@@ -6,7 +6,7 @@ import { extract, type Header, pack } from 'tar-stream';
 import { readBundle } from '../../../src/policy/bundle.ts';
 import { loadPolicy, type Policy, type PolicyOptions } from '../../../src/policy/policy.ts';
 
-type Name = 'echo' | 'needy' | 'lacking';
+type Name = 'echo' | 'needy' | 'lacking' | 'heavy';
 
 export function fixtureBundle(name: Name): Buffer {
   return readFileSync(new URL(`../../fixtures/policies/${name}.tar.gz`, import.meta.url));
