@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { type Imagined, imagineInput } from '../../src/tools/asked-input.ts';
 import type { Judge, Said } from '../../src/tools/judge.ts';
-import { readPeople } from '../../src/tools/people.ts';
 import { unknownBackend } from '../../src/tools/known-backends.ts';
+import { readPeople } from '../../src/tools/people.ts';
 
 export const POLICIES = fileURLToPath(new URL('../../policies', import.meta.url));
 

@@ -4,7 +4,6 @@ import { denied, newFacts, type Verdict } from '../../../src/check/authorize.ts'
 import { decisionRecord } from '../../../src/check/record.ts';
 import { check } from '../../../src/check.ts';
 import { decisionLine } from '../../../src/decision-log/line.ts';
-import type { Redact } from '../../../src/decision-log/redaction.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { noFacts } from '../../../src/http.ts';
 import { deny } from '../../../src/result.ts';

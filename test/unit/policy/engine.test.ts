@@ -59,7 +59,10 @@ suite('a policy is refused when it is loaded', () => {
   test('if it is WebAssembly, but nothing that OPA compiled', async () => {
     const empty = Buffer.from('\0asm\x01\0\0\0', 'latin1');
     const module = await compileModule(empty);
-    assert.throws(() => createEngine({ module, data: {}, maxMemoryBytes: MIB, now: () => 0 }), refused('wasm_invalid', /cannot be loaded/));
+    assert.throws(
+      () => createEngine({ module, data: {}, maxMemoryBytes: MIB, now: () => 0 }),
+      refused('wasm_invalid', /cannot be loaded/),
+    );
   });
 
   test('if its data does not fit into the memory it may have', async () => {
