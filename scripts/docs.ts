@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { BUNDLE_REFUSALS } from '../src/bundle/refusal.ts';
 import { configSchema } from '../src/config-schema.ts';
 import type { JsonObject } from '../src/mcp/message.ts';
 import { METHODS, type MethodRow } from '../src/mcp/methods.ts';
@@ -70,6 +71,7 @@ const REGIONS: Regions = {
   'docs/protocol.md': { methods: methodsTable },
   'docs/policy.md': { input: () => inputTable(readSchema('input.v1')), reasons: policyReasonsTable, builtins: builtinsList },
   ...Object.fromEntries(LIBRARY_PAGES.map(({ page, documents }) => [page, { data: () => dataTables(documents) }])),
+  'docs/bundles.md': { refusals: refusalsTable },
 };
 
 function read(path: string): Promise<string> {
@@ -370,6 +372,17 @@ function builtinsList(): string {
   const families = Map.groupBy(ours, (name) => name.split('.', 1)[0]);
   const lines = [...families.values()].map((names) => `- ${names.map(code).join(', ')}`);
   return `Supplied by the sidecar:\n\n${lines.join('\n')}\n\nSupplied by the wasm SDK: ${suppliedByTheSdk.map(code).join(', ')}.`;
+}
+
+// Bundles
+
+function refusalsTable(): string {
+  const rows = Object.entries(BUNDLE_REFUSALS).map(([name, { meaning, remedy }]) => [
+    `<a id="${name}"></a>${code(name)}`,
+    meaning,
+    remedy,
+  ]);
+  return table(['code', 'what was found', 'what to do'], rows);
 }
 
 if (import.meta.main) {
