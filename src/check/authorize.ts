@@ -53,7 +53,6 @@ export interface Asked {
 
 export type Stage = 'read' | 'verify' | 'inbound' | 'outbound' | 'delegate';
 
-/** What a rule of policy said. */
 export interface Said {
   readonly allow: boolean;
   readonly reason: Reason;
@@ -182,10 +181,9 @@ export function authorizeAny(asked: readonly Asked[], ports: AuthorizePorts, fac
     const tool = toolFacts(resource, ports.views, operation.tool);
     const input = policyInput(http, resource, operation, principal, tool, ports.policyHeaders);
     const answer = policy.ask(inputText(input)).inbound();
-    if (answer.ok || index === 0) {
-      first = answer;
-      facts.asked = { input, revision: policy.revision, inbound: saidBy(answer), outbound: null };
-    }
+    if (!answer.ok && index > 0) continue;
+    first = answer;
+    facts.asked = { input, revision: policy.revision, inbound: saidBy(answer), outbound: null };
     if (answer.ok) break;
   }
   lap('inbound');
