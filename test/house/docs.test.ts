@@ -8,7 +8,10 @@ import { decisionRecord } from '../../src/check/record.ts';
 import { decisionLine } from '../../src/decision-log/line.ts';
 import { noFacts } from '../../src/http.ts';
 import { METHODS } from '../../src/mcp/methods.ts';
+import type { Operation } from '../../src/mcp/operation.ts';
+import { policyInput } from '../../src/policy/input.ts';
 import { REASONS } from '../../src/reasons.ts';
+import type { Resource, ToolFacts } from '../../src/resource.ts';
 import { documents, files, headings, prose, read, slug } from './tree.ts';
 
 describe('what is generated is up to date; `npm run docs` writes it', async () => {
@@ -196,10 +199,12 @@ function everythingKnown(): Verdict {
     tokenId: 't',
     binding: null,
   };
-  const input = { mcp: { targets: [], arguments: { a: 1 } }, principal, tool: {}, request: { context: {}, headers: {} } };
+  const http = { ...noFacts(), traceId: 't', requestId: 'r' };
+  const called = { ...operation, targets: [{ type: 'prompt', name: 'p' }], arguments: { a: 1 } } as unknown as Operation;
+  const input = policyInput(http, { name: 'b' } as Resource, called, principal, {} as ToolFacts, []);
   const facts = {
     decisionId: 'd',
-    http: { ...noFacts(), traceId: 't', requestId: 'r' },
+    http,
     resource: { name: 'b', tools: new Map() },
     operation: { ...operation, targets: [{ type: 'prompt', name: 'p' }] },
     principal,
