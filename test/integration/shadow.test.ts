@@ -191,18 +191,18 @@ async function latencies(count: number): Promise<Latencies> {
 
 const show = ({ median, worst }: Latencies): string => `${median.toFixed(1)}/${worst.toFixed(1)} ms`;
 
-/** Plain Rego that takes for ever where a tool is called, and is sound elsewhere. */
+/** Plain Rego that takes for ever over one tool, and is sound elsewhere. */
 function endlessBundle(): Promise<Buffer> {
   const inbound = `package mcp.inbound
 
 default decision := {"allow": false, "reason": "policy_denied"}
 
 decision := {"allow": true, "reason": "allowed"} if {
-	input.mcp.method == "tools/call"
-	numbers := numbers.range(1, 3000)
-	every a in numbers {
-		every b in numbers {
-			every c in numbers { a + b + c > 0 }
+	input.mcp.tool == "getCustomerPII"
+	many := numbers.range(1, 3000)
+	every a in many {
+		every b in many {
+			every c in many { a + b + c > 0 }
 		}
 	}
 }
