@@ -82,8 +82,8 @@ export function createQueue<T extends QueueItem>({ threads, maxWaiting, maxWaiti
     for (const caller of waiting.keys()) {
       // Those put behind the others again are for the next round.
       if (left-- === 0 || weight >= room) break;
-      const lane = isSlow(caller) ? SLOW : caller;
-      if ((occupied.get(lane) ?? 0) >= mayOccupy || (lane === SLOW && batch.length > 0)) continue;
+      const lane = freeLane(caller, batch.length === 0);
+      if (lane === null) continue;
       const item = takeFirst(caller);
       batch.push(item);
       lanes.add(lane);
@@ -91,6 +91,12 @@ export function createQueue<T extends QueueItem>({ threads, maxWaiting, maxWaiti
       weight += lane === SLOW ? room : item.weight;
     }
     return weight;
+  }
+
+  /** Null: not now. */
+  function freeLane(caller: string, isFirst: boolean): string | null {
+    const lane = isSlow(caller) ? SLOW : caller;
+    return (occupied.get(lane) ?? 0) < mayOccupy && (lane !== SLOW || isFirst) ? lane : null;
   }
 
   /** Whose turn it was is behind all others now. */

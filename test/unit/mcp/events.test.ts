@@ -177,8 +177,8 @@ test('many lines in one piece, and many pieces of one line, take linear time', a
   const started = performance.now();
   const lines = await createEventRewriter(rules).push(Buffer.from(`${'data: x\n'.repeat(1000)}\n`.repeat(200)));
   const pieces = createEventRewriter(rules);
-  for (let time = 0; time < 200_000; time++) await pieces.push(Buffer.from('data: x'));
+  for (let time = 0; time < 100_000; time++) await pieces.push(Buffer.from('data: x'));
   assert.equal(lines.bytes.length, 1_600_200);
-  assert.equal((await pieces.push(Buffer.from('\n\n'))).bytes.length, 1_400_002);
+  assert.equal((await pieces.push(Buffer.from('\n\n'))).bytes.length, 700_002);
   assert.ok(performance.now() - started < 5000);
 });

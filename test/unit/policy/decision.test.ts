@@ -30,8 +30,47 @@ function withMember(decision: object, member: string, value: unknown): unknown {
 
 suite('the inbound decision', () => {
   test('says yes in one way only', () => {
-    assert.deepEqual(readInbound(allowed), { ok: true, value: null });
-    assert.deepEqual(readInbound({ ...allowed, message: 'Welcome.' }), { ok: true, value: null });
+    const yes = { ok: true, value: { logOnly: [] } };
+    assert.deepEqual(readInbound(allowed), yes);
+    assert.deepEqual(readInbound({ ...allowed, message: 'Welcome.' }), yes);
+  });
+
+  test('tells of rules that are only watched', () => {
+    const logOnly = [
+      { rule: 'limits.daily', reason: 'limit_exceeded', message: 'Over the limit.' },
+      { rule: 'hours', reason: 'policy_denied' },
+    ];
+    assert.deepEqual(readInbound({ ...allowed, log_only: logOnly }), { ok: true, value: { logOnly } });
+    const refusal = { allow: false, reason: 'tool_forbidden', log_only: logOnly };
+    assert.deepEqual(readInbound(refusal), { ok: false, denial: { reason: 'tool_forbidden' } });
+    assert.equal(outboundOutcome({ ...granted, log_only: logOnly }), 'policy_invalid');
+  });
+
+  test('tells of them in one shape only, whatever else it says', () => {
+    const one = { rule: 'r', reason: 'policy_denied' };
+    const wrong = [
+      null,
+      {},
+      'r',
+      [null],
+      ['r'],
+      [{ reason: 'policy_denied' }],
+      [{ rule: 'r' }],
+      [{ ...one, rule: '' }],
+      [{ ...one, rule: 'a b' }],
+      [{ ...one, rule: 'r'.repeat(129) }],
+      [{ ...one, reason: 'allowed' }],
+      [{ ...one, reason: 'policy_failed' }],
+      [{ ...one, reason: 'x' }],
+      [{ ...one, message: 'a\nb' }],
+      [{ ...one, message: 1 }],
+      [{ ...one, allow: true }],
+      Array.from({ length: 17 }, () => one),
+    ];
+    for (const logOnly of wrong)
+      for (const decision of [allowed, { allow: false, reason: 'tool_forbidden' }])
+        assert.equal(outcome({ ...decision, log_only: logOnly }), 'policy_invalid', JSON.stringify(logOnly));
+    assert.ok(readInbound({ ...allowed, log_only: Array.from({ length: 16 }, () => one) }).ok);
   });
 
   test('is undefined where the rule is', () => {
