@@ -3,7 +3,7 @@
  * each line that is not, with its number. Lines of several processes may be mixed, each in a chain of its own.
  */
 import { isObject, type JsonObject } from '../mcp/message.ts';
-import { hashOf } from './chain.ts';
+import { hashOf, unsignedLine } from './chain.ts';
 import type { VerifyCheckpoint } from './checkpoint-keys.ts';
 
 export interface Finding {
@@ -144,11 +144,14 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
 
   async function judgeCheckpoint(place: Place, at: LineAt, event: JsonObject, { id, seq, prev }: Link): Promise<void> {
     report.checkpoints += 1;
-    const claims = await verify(String(event.jws)).catch((cause: unknown) => {
+    const jws = String(event.jws);
+    const claims = await verify(jws).catch((cause: unknown) => {
       find(at, `its signature does not count: ${cause instanceof Error ? cause.message : String(cause)}`);
       return null;
     });
     if (claims === null) return;
+    const line = hashOf(unsignedLine(Buffer.from(at.bytes).toString('utf8'), jws));
+    if (claims.line !== line) return find(at, 'was changed');
     if (claims.chain !== id || claims.seq !== seq || claims.prev !== prev) return find(at, 'its signature is for another place');
     place.unsigned = 0;
     place.ended = claims.end === true;

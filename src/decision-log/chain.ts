@@ -51,6 +51,8 @@ export interface CheckpointClaims {
   readonly prev: string;
   /** Epoch seconds. */
   readonly iat: number;
+  /** SHA-256 of the line without this signature: see unsignedLine. */
+  readonly line: string;
   readonly end?: true;
 }
 
@@ -62,25 +64,29 @@ export function createChain(options: ChainOptions): Chain {
   let unsigned = 0;
   let signedAt = now();
 
-  function put(line: string): string {
-    const linked = `${line.slice(0, -1)},"chain":{"id":"${id}","seq":${seq},"prev":${prev === null ? 'null' : `"${prev}"`}}}`;
-    prev = hashOf(linked);
+  function place(line: string): string {
+    return `${line.slice(0, -1)},"chain":{"id":"${id}","seq":${seq},"prev":${prev === null ? 'null' : `"${prev}"`}}}`;
+  }
+
+  function put(placed: string): string {
+    prev = hashOf(placed);
     seq += 1;
     unsigned += 1;
-    return linked;
+    return placed;
   }
 
   /** A line of our own; receivers of OPA's events want an id in each. */
   function ownLine(type: string, members: object): string {
-    return put(
-      JSON.stringify({ type, timestamp: new Date(now()).toISOString(), labels, decision_id: randomUUID(), kid, ...members }),
-    );
+    const timestamp = new Date(now()).toISOString();
+    return place(JSON.stringify({ type, timestamp, labels, decision_id: randomUUID(), kid, ...members }));
   }
 
-  async function checkpoint(end = false): Promise<string> {
-    const claims = { chain: id, seq, prev, iat: Math.floor(now() / 1000), ...(end ? { end: true } : {}) };
+  async function checkpoint(isEnd = false): Promise<string> {
+    const end = isEnd ? { end: true } : {};
+    const unsignedText = ownLine('checkpoint', { jws: '', ...end });
+    const claims = { chain: id, seq, prev, iat: Math.floor(now() / 1000), line: hashOf(unsignedText), ...end };
     const jws = await new CompactSign(Buffer.from(JSON.stringify(claims))).setProtectedHeader(header).sign(key);
-    const line = ownLine('checkpoint', { jws, ...(end ? { end: true } : {}) });
+    const line = put(unsignedText.replace(UNSIGNED, `"jws":"${jws}"`));
     unsigned = 0;
     signedAt = now();
     return line;
@@ -89,7 +95,7 @@ export function createChain(options: ChainOptions): Chain {
   async function link(lines: readonly string[]): Promise<string[]> {
     const linked: string[] = [];
     for (const line of lines) {
-      linked.push(put(line));
+      linked.push(put(place(line)));
       const isDue = unsigned >= options.checkpointEvery || now() - signedAt >= options.checkpointMs;
       if (isDue) linked.push(await checkpoint());
     }
@@ -97,11 +103,18 @@ export function createChain(options: ChainOptions): Chain {
   }
 
   return {
-    start: async () => [ownLine('chain', { continues: options.continues }), await checkpoint()],
+    start: async () => [put(ownLine('chain', { continues: options.continues })), await checkpoint()],
     link,
     sign: async () => (unsigned === 0 ? [] : [await checkpoint()]),
     end: async () => [await checkpoint(true)],
   };
+}
+
+const UNSIGNED = '"jws":""';
+
+/** A checkpoint as it was before it had its signature. */
+export function unsignedLine(line: string, jws: string): string {
+  return line.replace(`"jws":"${jws}"`, UNSIGNED);
 }
 
 export function hashOf(line: string | Uint8Array): string {

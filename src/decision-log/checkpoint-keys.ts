@@ -21,6 +21,9 @@ export function verifyByKeySet(jwks: string): VerifyCheckpoint {
 
 function verifier(key: KeyObject | CompactVerifyGetKey, algorithms: string[]): VerifyCheckpoint {
   return async (jws) => {
+    // Bits that count for nothing could be changed unnoticed.
+    if (jws.split('.').some((part) => Buffer.from(part, 'base64url').toString('base64url') !== part))
+      throw new Error('it is not in its canonical form');
     // Two kinds of key, two overloads.
     const verified = await (typeof key === 'function'
       ? compactVerify(jws, key, { algorithms })

@@ -4,6 +4,7 @@
  */
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { lengthOf } from './line-buffer.ts';
 
 const pack = promisify(gzip);
 
@@ -19,8 +20,8 @@ export interface Chunker {
   readonly fits: () => number;
   /** Of at least one line: one that does not fit goes alone. */
   readonly chunkOf: (lines: readonly string[]) => Promise<Chunk>;
-  /** The receiver finds chunks too large. */
-  readonly shrink: () => void;
+  /** The receiver finds these too large together. */
+  readonly shrink: (lines: readonly string[]) => void;
 }
 
 /** A chunk this full is left as it is. */
@@ -38,7 +39,7 @@ export function createChunker(maxBytes: number, wrap: (lines: readonly string[])
       limit = Math.max(limit / 2, 1);
       return chunkOf(lines.slice(0, Math.ceil(lines.length / 2)));
     }
-    const wasFilled = lines.reduce((sum, line) => sum + line.length + 1, 0) >= limit / 2;
+    const wasFilled = lengthOf(lines) >= limit / 2;
     if (wasFilled && body.length < maxBytes * FULL) limit = Math.min(limit * 2, most);
     return { body, count: lines.length };
   }
@@ -46,8 +47,8 @@ export function createChunker(maxBytes: number, wrap: (lines: readonly string[])
   return {
     fits: () => limit,
     chunkOf,
-    shrink: () => {
-      limit = Math.max(limit / 2, 1);
+    shrink: (lines) => {
+      limit = Math.max(lengthOf(lines) / 2, 1);
       most = limit;
     },
   };

@@ -6,6 +6,7 @@
 import { inTime } from '../deadline.ts';
 import type { Chain } from './chain.ts';
 import { brokenLine, decisionLine, type Entry, type LineOptions } from './line.ts';
+import { lengthOf } from './line-buffer.ts';
 import type { Mask } from './masking.ts';
 import { type ShadowEvent, shadowLine } from './shadow-line.ts';
 import type { LogSink } from './sink.ts';
@@ -71,7 +72,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
 
   /** In order, however long what comes before takes. Resolves when the sinks have them. */
   function queue(lines: readonly string[], make: (lines: readonly string[]) => Promise<readonly string[]>): Promise<void> {
-    const characters = lines.reduce((sum, line) => sum + line.length + 1, 0);
+    const characters = lengthOf(lines);
     pending += characters;
     turn = turn
       .then(() => make(lines))
@@ -101,7 +102,9 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
 
   async function record(lines: readonly string[]): Promise<void> {
     if (lines.length === 0) return;
-    const must = requireRecord && sinks.every((sink) => !sink.hasRoom(0));
+    const characters = lengthOf(lines);
+    // They were let through while there was room for less: how many of them is bounded by the Checks under way.
+    const must = requireRecord && sinks.every((sink) => !sink.hasRoom(characters));
     const taken = await Promise.all(sinks.map((sink) => sink.take(lines, must)));
     onLines?.(taken.includes(true) ? 'written' : 'lost', lines.length);
   }

@@ -113,7 +113,12 @@ export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions
   }
 
   async function load(segment: Segment, offset: number): Promise<Reading> {
-    const text = (await readFile(pathOf(segment))).subarray(offset).toString('utf8');
+    const content = await readFile(pathOf(segment)).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT') return null;
+      throw cause;
+    });
+    // Somebody took it away: what comes after it must not wait for it. How many lines they were nobody knows.
+    const text = content === null ? 'gone' : content.subarray(offset).toString('utf8');
     const pieces = text.split('\n');
     const rest = pieces.pop() as string;
     let end = offset;

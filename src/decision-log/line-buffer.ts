@@ -38,6 +38,11 @@ export function sizeOf(line: string): number {
   return Buffer.byteLength(line) + 1;
 }
 
+/** In characters, with the ends of the lines: what costs nothing to know. */
+export function lengthOf(lines: readonly string[]): number {
+  return lines.reduce((sum, line) => sum + line.length + 1, 0);
+}
+
 export function takeUpTo(lines: readonly string[], maxCharacters: number): string[] {
   let count = 0;
   for (let length = 0; count < lines.length; count += 1) {

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inTime } from '../deadline.ts';
 import type { Service, ServiceResponse } from '../services/service.ts';
 import { type Chunk, createChunker } from './chunk.ts';
-import type { LineBuffer } from './line-buffer.ts';
+import { type LineBuffer, lengthOf } from './line-buffer.ts';
 import type { LogSink, LossReason, OnLost, SinkName } from './sink.ts';
 
 export interface ShipperOptions {
@@ -60,7 +60,7 @@ export function createShipper(options: ShipperOptions): LogSink {
   const hasRoom = (characters: number): boolean => now() >= unusableUntil && buffer.bytes() + characters <= maxBufferBytes;
 
   async function take(lines: readonly string[], must: boolean): Promise<boolean> {
-    if (!must && !hasRoom(lines.reduce((sum, line) => sum + line.length + 1, 0))) {
+    if (!must && !hasRoom(lengthOf(lines))) {
       lose(now() < unusableUntil ? 'broken' : 'full', lines.length);
       return false;
     }
@@ -92,7 +92,7 @@ export function createShipper(options: ShipperOptions): LogSink {
       for (;;) {
         const lines = await buffer.peek(chunker.fits());
         if (lines.length === 0) return true;
-        await ship(await chunker.chunkOf(lines));
+        await ship(await chunker.chunkOf(lines), lines);
       }
     } catch (cause) {
       onUpload?.('failed', cause);
@@ -100,7 +100,7 @@ export function createShipper(options: ShipperOptions): LogSink {
     }
   }
 
-  async function ship({ body, count }: Chunk): Promise<void> {
+  async function ship({ body, count }: Chunk, lines: readonly string[]): Promise<void> {
     const response = await service.send(resource, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
@@ -110,7 +110,7 @@ export function createShipper(options: ShipperOptions): LogSink {
     const receipt = options.judge(response, count);
     if (receipt.taken === false) throw new Error(receipt.cause);
     if (receipt.taken === 'too_large' && count > 1) {
-      chunker.shrink();
+      chunker.shrink(lines.slice(0, count));
       return;
     }
     const refused = receipt.taken === true ? receipt.refused : count;

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { suite, test } from 'node:test';
 import type { Verdict } from '../../../src/check/authorize.ts';
 import { decisionRecord } from '../../../src/check/record.ts';
 import { check } from '../../../src/check.ts';
-import { createDecisionLog } from '../../../src/decision-log/decision-log.ts';
+import { createChain, hashOf } from '../../../src/decision-log/chain.ts';
+import { createDecisionLog, type DecisionLogOptions } from '../../../src/decision-log/decision-log.ts';
+import type { LogSink } from '../../../src/decision-log/sink.ts';
 import { createStreamSink } from '../../../src/decision-log/stream-sink.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { request } from '../support/facts.ts';
@@ -142,5 +145,188 @@ suite('the decision log', () => {
     assert.deepEqual(causes.map(String), ['Error: ENOSPC']);
     assert.equal(counts.written, 0);
     assert.equal(counts.lost, 3);
+  });
+});
+
+/** A sink that records, or not, as it is told. */
+function fakeSink(name: LogSink['name']) {
+  const state = { room: true, broken: false };
+  const taken: string[] = [];
+  const forced: boolean[] = [];
+  const sink: LogSink = {
+    name,
+    hasRoom: () => state.room && !state.broken,
+    isBroken: () => state.broken,
+    buffered: () => 0,
+    take: async (lines, must) => {
+      forced.push(must);
+      if (state.broken || !(state.room || must)) return false;
+      taken.push(...lines);
+      return true;
+    },
+    close: async () => {},
+  };
+  return { state, taken, forced, sink };
+}
+
+async function logInto(sinks: readonly LogSink[], options: Partial<DecisionLogOptions> = {}) {
+  const counts = { written: 0, lost: 0, dropped: 0 };
+  const onLines = (outcome: keyof typeof counts, count: number): void => {
+    counts[outcome] += count;
+  };
+  const log = createDecisionLog({ sinks, maxBufferedBytes: 10_000, labels, onLines, ...options });
+  const [allowed, refused] = await Promise.all([decide(), decide(request({ path: '/other' }))]);
+  const write = (verdict: Verdict) => log.write(verdict, decisionRecord(verdict), 1, false);
+  return { ...log, counts, allow: () => write(allowed), refuse: () => write(refused) };
+}
+
+suite('several sinks', () => {
+  test('each have every line; it is written when one has it', async () => {
+    const [file, upload] = [fakeSink('file'), fakeSink('upload')];
+    const { allow, flush, counts } = await logInto([file.sink, upload.sink]);
+    allow();
+    await flush();
+    upload.state.room = false;
+    allow();
+    await flush();
+    assert.deepEqual([file.taken.length, upload.taken.length], [2, 1]);
+    assert.deepEqual(counts, { written: 2, lost: 0, dropped: 0 });
+  });
+
+  test('by default the file alone decides whether Checks are refused', async () => {
+    const [file, upload] = [fakeSink('file'), fakeSink('upload')];
+    const { isFull, allow, flush, counts } = await logInto([file.sink, upload.sink]);
+    upload.state.room = false;
+    assert.ok(!isFull());
+    file.state.room = false;
+    upload.state.room = true;
+    assert.ok(isFull());
+    file.state.broken = true;
+    assert.throws(allow, /cannot be recorded/);
+    await flush();
+    assert.deepEqual(counts, { written: 0, lost: 1, dropped: 0 });
+  });
+
+  test('without a file nobody is refused, and what no sink takes is lost', async () => {
+    const upload = fakeSink('upload');
+    const { isFull, allow, flush, counts } = await logInto([upload.sink]);
+    upload.state.room = false;
+    assert.ok(!isFull());
+    allow();
+    await flush();
+    assert.deepEqual(counts, { written: 0, lost: 1, dropped: 0 });
+    assert.deepEqual(upload.forced, [false]);
+  });
+
+  test('with requireRecord Checks are refused when none of them can record, and no sooner', async () => {
+    const [file, upload] = [fakeSink('file'), fakeSink('upload')];
+    const { isFull, allow, refuse, flush, counts } = await logInto([file.sink, upload.sink], { requireRecord: true });
+    file.state.broken = true;
+    assert.ok(!isFull());
+    allow();
+    await flush();
+    assert.deepEqual(counts, { written: 1, lost: 0, dropped: 0 });
+    upload.state.room = false;
+    assert.ok(isFull());
+    refuse();
+    assert.equal(counts.lost, 1);
+    // A Check that was under way: its line goes beyond the bound rather than nowhere.
+    allow();
+    await flush();
+    assert.deepEqual(upload.forced, [false, true]);
+    assert.deepEqual([upload.taken.length, counts.written], [2, 2]);
+  });
+});
+
+suite('on the way to the sinks', () => {
+  test('lines are masked, dropped, and put in a chain, in order', async () => {
+    const file = fakeSink('file');
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const chainOptions = {
+      id: 'c',
+      key: privateKey,
+      kid: 'k',
+      checkpointEvery: 1000,
+      checkpointMs: 60_000,
+      labels,
+      continues: null,
+    };
+    let round = 0;
+    const { allow, end, counts } = await logInto([file.sink], {
+      chain: { links: createChain({ ...chainOptions, now: () => 0 }), checkpointMs: 60_000 },
+      mask: async (line) => {
+        const mine = round++;
+        // The first takes longest.
+        for (let turn = 0; turn < 10 - mine; turn += 1) await null;
+        return mine === 1 ? null : line.replace('"decision_id":"', `"round":${mine},"decision_id":"`);
+      },
+    });
+    for (let count = 0; count < 4; count += 1) allow();
+    await end(1000);
+    const events = file.taken.map((line) => JSON.parse(line));
+    assert.deepEqual(
+      events.map((event) => [event.type, event.round]),
+      [
+        ['chain', undefined],
+        ['checkpoint', undefined],
+        ['decision', 0],
+        ['decision', 2],
+        ['decision', 3],
+        ['checkpoint', undefined],
+      ],
+    );
+    assert.equal(events.at(-1).end, true);
+    assert.deepEqual(
+      events.slice(1).map((event) => event.chain.prev),
+      file.taken.slice(0, -1).map((line) => hashOf(line)),
+    );
+    assert.deepEqual(counts, { written: 6, lost: 0, dropped: 1 });
+  });
+
+  test('the log is full while policy takes too long for too many', async () => {
+    const file = fakeSink('file');
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const mask = async (line: string) => {
+      await gate;
+      return line;
+    };
+    const { allow, flush, isFull, counts } = await logInto([file.sink], { mask, maxBufferedBytes: 3000 });
+    const flushes: Promise<void>[] = [];
+    for (let count = 0; count < 10 && !isFull(); count += 1) {
+      allow();
+      flushes.push(flush());
+    }
+    assert.ok(isFull());
+    release();
+    await Promise.all(flushes);
+    assert.ok(!isFull());
+    assert.deepEqual(counts, { written: flushes.length, lost: 0, dropped: 0 });
+  });
+
+  test('what fails there is lost and told, and the next lines go on', async () => {
+    const file = fakeSink('file');
+    const failures: unknown[] = [];
+    let isFailing = true;
+    const mask = async (line: string) => {
+      if (isFailing) throw new Error('a bug');
+      return line;
+    };
+    const { allow, flush, counts } = await logInto([file.sink], { mask, onFailure: (cause) => failures.push(cause) });
+    allow();
+    await flush();
+    isFailing = false;
+    allow();
+    await flush();
+    assert.deepEqual(counts, { written: 1, lost: 1, dropped: 0 });
+    assert.deepEqual(failures.map(String), ['Error: a bug']);
+  });
+
+  test('stopping does not wait for ever', async () => {
+    const { allow, end } = await logInto([fakeSink('file').sink], { mask: () => new Promise(() => {}) });
+    allow();
+    await end(10);
   });
 });

@@ -4,7 +4,6 @@ import { denied, newFacts, type Verdict } from '../../../src/check/authorize.ts'
 import { decisionRecord } from '../../../src/check/record.ts';
 import { check } from '../../../src/check.ts';
 import { decisionLine } from '../../../src/decision-log/line.ts';
-import type { Redact } from '../../../src/decision-log/redaction.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import { noFacts } from '../../../src/http.ts';
 import { deny } from '../../../src/result.ts';
@@ -16,8 +15,8 @@ const labels = { id: 'i', version: '1' };
 const decide = (http: HttpFacts = request(), spec: PortsSpec = {}): Promise<Verdict> =>
   check(http, fakePorts(spec), Number.POSITIVE_INFINITY);
 
-function lineOf(verdict: Verdict, late = false, redact?: Redact) {
-  const text = decisionLine([verdict, decisionRecord(verdict), 1.5, late], { labels, ...(redact && { redact }) });
+function lineOf(verdict: Verdict, late = false) {
+  const text = decisionLine([verdict, decisionRecord(verdict), 1.5, late], { labels });
   assert.ok(!/[\r\n\u2028]/.test(text), 'a line is one line');
   return { text, line: JSON.parse(text) };
 }
