@@ -10,6 +10,7 @@ const FIXED: Readonly<Record<string, (config: Config) => unknown>> = {
   'processing.maxInFlight': ({ processing }) => processing?.maxInFlight,
   'policy.persistDirectory': ({ policy }) => policy.persistDirectory,
   decisionLog: ({ decisionLog }) => decisionLog,
+  status: ({ status, services }) => status && [status, services.find(({ name }) => name === status.service)],
 };
 
 /** The settings of these that differ. */

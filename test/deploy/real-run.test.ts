@@ -3,9 +3,11 @@
  * are exchanged for, minted for, denied and, their issuer being out of reach, refused; lists are shown, refused for their
  * length, and at the front door left out; reloads bring a good bundle and a bad one.
  */
+import { writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { changedBundle, changeJson, withRevision } from '../support/bundles.ts';
 import { startTestDeployment } from '../support/deployment.ts';
 import { closedPort } from '../support/memory.ts';
 import { missing } from './support/prometheus.ts';
@@ -14,6 +16,12 @@ import { assertQueriesReturnData } from './support/returns-data.ts';
 test('every query returns data from a real run', { skip: missing('prometheus'), timeout: 120_000 }, async (t) => {
   const deadIssuer = `http://127.0.0.1:${await closedPort()}`;
   const deadBackend = `http://127.0.0.1:${await closedPort()}`;
+  const candidate = await changedBundle((members) => {
+    withRevision('candidate')(members);
+    changeJson(members, '/data.json', ({ permissions }) => {
+      delete permissions.backends['enterprise-ledger'].tools.listAccounts;
+    });
+  });
   const deployment = await startTestDeployment({
     adjustSidecar: (config, urls) => {
       for (const resource of config.resources) resource.url = urls[resource.name];
@@ -23,6 +31,10 @@ test('every query returns data from a real run', { skip: missing('prometheus'), 
       config.issuers.push({ issuer: deadIssuer, jwksUri: `${deadIssuer}/jwks`, algorithms: ['ES256'] });
       config.resources[1].delegation = 'mint';
       config.decisionLog.maxBufferedBytes = 1; // so that calls at the same time lose lines
+      config.policy.shadow = { bundleFile: join(config.decisionLog.file, '..', 'candidate.tar.gz') };
+      writeFileSync(config.policy.shadow.bundleFile, candidate);
+      config.services = [{ name: 'nobody', url: `http://127.0.0.1:${new URL(deadIssuer).port}` }];
+      config.status = { service: 'nobody' };
     },
   });
   t.after(deployment.stop);

@@ -201,7 +201,7 @@ function everythingKnown(): Verdict {
   };
   const http = { ...noFacts(), traceId: 't', requestId: 'r' };
   const called = { ...operation, targets: [{ type: 'prompt', name: 'p' }], arguments: { a: 1 } } as unknown as Operation;
-  const input = policyInput(http, { name: 'b' } as Resource, called, principal, {} as ToolFacts, []);
+  const input = policyInput(http, { name: 'b' } as Resource, called, principal, {} as ToolFacts, [], null);
   const facts = {
     decisionId: 'd',
     http,

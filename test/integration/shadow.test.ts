@@ -139,10 +139,11 @@ test('one that never ends is killed, left alone, and keeps nobody waiting', asyn
   const quiet = await latencies(200);
   await replaceFile(join(dir, 'candidate.tar.gz'), await endlessBundle());
   await waitUntil('it is loaded', async () => (await shadowState())?.revision === 'endless', 30_000);
+  await deployment.metrics(); // begins the measurement of the event loop anew
   const during = await latencies(200);
+  const lag = (await deployment.metrics()).value('nodejs_eventloop_lag_max_seconds');
   await waitUntil('it was killed', async () => (await evaluations('error')) >= 1);
   assert.ok((await evaluations('skipped')) > 100, 'it was asked again at once');
-  const lag = (await deployment.metrics()).value('nodejs_eventloop_lag_max_seconds');
   t.diagnostic(`median and worst of 200 calls: ${show(quiet)} before, ${show(during)} beside it; event loop ${lag} s at most`);
   assert.ok(during.worst < 1000, `a call took ${during.worst} ms`);
   assert.ok(during.median < 5 * quiet.median + 20, `${show(quiet)} became ${show(during)}`);
@@ -191,18 +192,18 @@ async function latencies(count: number): Promise<Latencies> {
 
 const show = ({ median, worst }: Latencies): string => `${median.toFixed(1)}/${worst.toFixed(1)} ms`;
 
-/** Plain Rego that takes for ever where a tool is called, and is sound elsewhere. */
+/** Plain Rego that takes for ever over one tool, and is sound elsewhere. */
 function endlessBundle(): Promise<Buffer> {
   const inbound = `package mcp.inbound
 
 default decision := {"allow": false, "reason": "policy_denied"}
 
 decision := {"allow": true, "reason": "allowed"} if {
-	input.mcp.method == "tools/call"
-	numbers := numbers.range(1, 3000)
-	every a in numbers {
-		every b in numbers {
-			every c in numbers { a + b + c > 0 }
+	input.mcp.tool == "getCustomerPII"
+	many := numbers.range(1, 3000)
+	every a in many {
+		every b in many {
+			every c in many { a + b + c > 0 }
 		}
 	}
 }
