@@ -76,8 +76,8 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     if (refusal !== null && PASSING.has(refusal.error.code) && now() - refusal.error.at >= TRY_AGAIN_MS) forgetRefusal();
     try {
       const found = await from.fetch(signal);
-      const isNew = await serially(() => offer(found.archive, { validators: found.validators, source: from.source }));
       unreachable = null;
+      const isNew = await serially(() => offer(found.archive, { validators: found.validators, source: from.source }));
       observer.onLooked(isNew ? 'changed' : 'unchanged');
       found.remember();
       return found.canWait && (isNew || found.archive === null) ? 'soon' : 'later';
@@ -111,6 +111,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       }
     }
     refusal = null;
+    observer.onState(state());
     await keep(origin);
     return !isHeld;
   }
