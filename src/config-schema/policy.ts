@@ -39,10 +39,7 @@ const polling = z
 const key = z
   .strictObject({
     id: z.string().min(1).describe('`keyid` in signatures.'),
-    algorithm: z
-      .enum(SIGNATURE_ALGORITHMS)
-      .default('RS256')
-      .describe('The only one accepted with this key.'),
+    algorithm: z.enum(SIGNATURE_ALGORITHMS).default('RS256').describe('The only one accepted with this key.'),
     publicKeyFile: z.string().optional().describe('PEM public key; with RS, PS and ES.'),
     secret: secret.optional(),
   })

@@ -346,9 +346,11 @@ suite('what must not be in force', () => {
   });
 });
 
+const BUNDLES = { name: 'bundles', audience: 'https://bundles.internal', frontDoors: ['https://bundles.example/opa'], tools: [] };
+
 suite('credentials', () => {
   test('a token by client credentials, from a real authorization server', async (t) => {
-    const issuer = await startAuthorizationServer({ backends: [], accessTokenSeconds: 60 });
+    const issuer = await startAuthorizationServer({ backends: [BUNDLES], accessTokenSeconds: 60 });
     t.after(() => issuer.stop());
     const server = await serve(t);
     const world = await openWorld(t);
@@ -360,7 +362,12 @@ suite('credentials', () => {
       return null;
     };
     server.publish(await bundle('1'));
-    const oauth2 = { tokenUrl: `${issuer.issuer}/token`, clientId: 'bedrock-agentcore', secret: { file: world.path('secret') } };
+    const oauth2 = {
+      tokenUrl: `${issuer.issuer}/token`,
+      clientId: 'bedrock-agentcore',
+      secret: { file: world.path('secret') },
+      parameters: { resource: 'https://bundles.example/opa' },
+    };
     const sidecar = await startSidecar(t, server.url, ({ services }) => (services[0].credentials = { oauth2 }), world);
     assert.equal(await sidecar.decide(), 'allowed', sidecar.logged.join());
     await waitUntil('it was asked five times', () => server.requests.length >= 5);
