@@ -41,6 +41,7 @@ export function createFrame(places: Places): Frame {
   /** What was bound to a variable whose name the trace has cut off, and the variable it must be if it is not a parameter. */
   let nameless: string[] = [];
   let asked: string | null = null;
+  let tested: Reference | null = null;
 
   function valueTextOf(variable: string): string | undefined {
     return bound.get(variable)?.value ?? places.returned.get(variable);
@@ -53,17 +54,21 @@ export function createFrame(places: Places): Frame {
     return typeof value === 'string' || typeof value === 'number' ? value : null;
   }
 
-  function resolve({ head, segments }: Reference): Path | null {
+  function follow({ head, segments }: Reference): { readonly path: Path | null; readonly isWhole: boolean } {
     let path: Path | null = VARIABLE.test(head)
       ? (bound.get(head)?.origin ?? null)
       : { root: head as Path['root'], segments: [] };
     for (const segment of segments) {
       const next = segmentOf(segment);
-      if (path === null || next === null) return path;
+      if (path === null || next === null) return { path, isWhole: false };
       path = { root: path.root, segments: [...path.segments, next] };
       path = places.byRule.get(pathText(path)) ?? path;
     }
-    return path;
+    return { path, isWhole: path !== null };
+  }
+
+  function resolve(reference: Reference): Path | null {
+    return follow(reference).path;
   }
 
   function set(variable: string, more: Bound): void {
@@ -75,6 +80,7 @@ export function createFrame(places: Places): Frame {
     const [left, right] = splitEquation(unified);
     const [variable, other] = VARIABLE.test(left) ? [left, right] : [right, left];
     if (right === '' && unified.endsWith('…')) bindNameless(unified);
+    else if (right === '_') bindNothing(left);
     else if (VARIABLE.test(other)) returns.set(other, variable);
     else if (VARIABLE.test(variable) && other !== '') bindVariable(variable, other);
   }
@@ -86,11 +92,26 @@ export function createFrame(places: Places): Frame {
       const origin = resolve(reference);
       set(variable, origin === null ? { reference } : { reference, origin });
       asked = variable;
+      tested = null;
     } else if (!/__local\d+__/.test(other)) remember(variable, other);
   }
 
+  /** An expression that is only asked whether it is true: of a rule it tells where that has its value from. */
+  function bindNothing(left: string): void {
+    const [reference] = findReferences(left);
+    if (reference !== undefined && reference.end - reference.start === left.length) tested = reference;
+    else placeTested(left);
+  }
+
+  function placeTested(value: string): void {
+    const rule = tested === null ? null : resolve(tested);
+    tested = null;
+    if (rule !== null && places.isRule(rule)) placeOf(value, rule);
+  }
+
   function bindNameless(value: string): void {
-    if (asked !== null) remember(asked, value);
+    if (tested !== null) placeTested(value);
+    else if (asked !== null) remember(asked, value);
     else nameless.push(value);
     asked = null;
   }
@@ -139,13 +160,15 @@ export function createFrame(places: Places): Frame {
       .filter((path): path is Path => path !== null && path.segments.length > 0 && !places.isRule(path));
   }
 
-  /** A variable by its value; what is looked up in one by the place where it is. */
+  /** A variable by its value; what is looked up by the place where it is. */
   function show(reference: Reference): string | null {
-    if (!VARIABLE.test(reference.head)) return null;
-    const path = reference.segments.length === 0 ? null : resolve(reference);
-    if (path !== null) return pathText(path);
-    const value = reference.segments.length === 0 ? valueTextOf(reference.head) : undefined;
-    return value === undefined ? null : cut(value);
+    const { head, segments } = reference;
+    if (segments.length === 0) {
+      const value = valueTextOf(head);
+      return value === undefined ? null : cut(value);
+    }
+    const { path, isWhole } = follow(reference);
+    return isWhole && path !== null && !places.isRule(path) ? pathText(path) : null;
   }
 
   function plug(expression: string): string {

@@ -43,18 +43,13 @@ function describeStep(step: Step, depth: number, options: TraceTextOptions): str
   const name = step.rule.replace(/^data\..*\.(?=\w+$)/, '');
   const pad = '  '.repeat(depth);
   const head = `${pad}${step.held ? '+' : '-'} ${name}  ${step.file}:${step.row}`;
-  const steps = options.full
-    ? step.steps
-    : withoutRepeats(step.steps.filter((one, at) => isTelling(one, step) && !heldAfterAll(step.steps, at)));
-  const below = steps.flatMap((one) => describeStep(one, depth + 1, options));
+  const telling = tellingSteps(step);
+  const below = (options.full ? step.steps : telling).flatMap((one) => describeStep(one, depth + 1, options));
   if (step.held) return [`${head}  ${step.source}`, ...below];
   if (step.failure === null) return [`${head}  its parameters do not fit`];
-  return [head, ...describeFailure(step.failure, pad, isExplained(step, step.failure), options), ...below];
-}
-
-/** What an expression asked says more than its own values. */
-function isExplained(step: Step, { row }: Failure): boolean {
-  return step.steps.some((one) => one.askedAt >= row && !one.held && one.failure !== null);
+  // What an expression asked says more than its own values.
+  const isExplained = telling.some(({ held, failure }) => !held && failure !== null);
+  return [head, ...describeFailure(step.failure, pad, isExplained, options), ...below];
 }
 
 function describeFailure(
@@ -76,18 +71,27 @@ function describeFailure(
 }
 
 /** Of a rule that held what held in it; of one that did not, what the expression asked that failed. */
-function isTelling(step: Step, parent: Step): boolean {
-  if (parent.held) return step.held;
-  if (parent.failure === null || step.askedAt < parent.failure.row) return false;
-  return parent.failure.shown.startsWith('it holds: ') ? step.held : !step.held && step.failure !== null;
+function tellingSteps(parent: Step): Step[] {
+  const { held, failure } = parent;
+  if (held) return withoutRepeats(parent.steps.filter((step) => step.held));
+  if (failure === null) return [];
+  const asked = callsOf(parent.steps.filter((step) => step.askedAt >= failure.row));
+  if (failure.shown.startsWith('it holds: ')) return withoutRepeats(asked.flat().filter((step) => step.held));
+  const failed = asked.filter((bodies) => bodies.every((step) => !step.held));
+  return withoutRepeats(failed.flat().filter((step) => step.failure !== null));
 }
 
-/** Whether another body of the same rule held in its place. */
-function heldAfterAll(steps: readonly Step[], at: number): boolean {
-  const step = steps[at] as Step;
-  const next = steps[at + 1];
-  if (step.held || next === undefined || next.rule !== step.rule || next.askedAt !== step.askedAt) return false;
-  return next.held || heldAfterAll(steps, at + 1);
+/** The bodies of one rule are tried one after the other, from the first on: where it begins anew it was asked again. */
+function callsOf(steps: readonly Step[]): Step[][] {
+  const calls: Step[][] = [];
+  let last: Step | null = null;
+  for (const step of steps) {
+    const goesOn = last !== null && last.rule === step.rule && last.askedAt === step.askedAt && last.row < step.row;
+    if (goesOn) calls.at(-1)?.push(step);
+    else calls.push([step]);
+    last = step;
+  }
+  return calls;
 }
 
 function withoutRepeats(steps: readonly Step[]): Step[] {
