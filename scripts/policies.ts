@@ -20,9 +20,10 @@ import { OPA_VERSION, searchOpa } from './opa.ts';
 export const POLICIES = fileURLToPath(new URL('../policies/', import.meta.url));
 export const BUNDLE = 'bundle.tar.gz';
 const ENTRYPOINTS = ['mcp/inbound/decision', 'mcp/outbound/decision'];
-const REGO = ['mcp', 'permissions', 'library', 'examples'];
+const REGO = ['mcp', 'permissions', 'library'];
+const EXAMPLES = '../examples/policies';
 /** The reference policy alone: it uses no module of the library. */
-const ALONE = ['--bundle', '.', '--ignore', 'library', '--ignore', 'examples'];
+const ALONE = ['--bundle', '.', '--ignore', 'library'];
 const TABLE = 'permissions/data.yaml';
 const TABLE_SCHEMA = 'schemas/permissions.v1.json';
 
@@ -38,7 +39,7 @@ interface Opa {
 export function check(opa: Opa, folder: string = POLICIES): void {
   checkTable(opa, folder);
   say('Rego: format');
-  run(opa, ['fmt', '--list', '--fail', ...REGO], folder, 'not formatted, `node scripts/policies.ts fmt` does it:');
+  run(opa, ['fmt', '--list', '--fail', ...REGO, ...examplesBeside(folder)], folder, 'not formatted, `node scripts/policies.ts fmt` does it:');
   say('Rego: strict compilation, and every reference to input against schemas/input.v1.json');
   run(opa, ['check', '--strict', '--schema', 'schemas', ...ALONE], folder, 'the policies do not compile');
   for (const paths of libraryAndExamples(folder)) {
@@ -60,13 +61,17 @@ export function test(opa: Opa, folder: string = POLICIES): void {
 
 /** Each example is a policy of its own, with the library beside it. */
 function libraryAndExamples(folder: string): string[][] {
-  const examples = globSync('examples/*', { cwd: folder }).map((path) => path.replaceAll('\\', '/'));
-  return [['library'], ...examples.sort().map((example) => ['library', example])];
+  return [['library'], ...examplesBeside(folder).map((example) => ['library', example])];
+}
+
+/** None beside a copy of the folder. */
+function examplesBeside(folder: string): string[] {
+  return folder === POLICIES ? globSync(`${EXAMPLES}/*`, { cwd: folder }).sort() : [];
 }
 
 export function format(opa: Opa, folder: string = POLICIES): void {
   say('Rego: formatting');
-  run(opa, ['fmt', '--write', ...REGO], folder, 'the policies cannot be formatted');
+  run(opa, ['fmt', '--write', ...REGO, ...examplesBeside(folder)], folder, 'the policies cannot be formatted');
 }
 
 /** Compiles the policies and the table into one bundle; returns its revision. */

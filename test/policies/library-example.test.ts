@@ -9,7 +9,7 @@ import { type Ask, at, compile, documents, library, opa, schemas, sources, witho
 
 const INBOUND = 'mcp/inbound/decision';
 const OUTBOUND = 'mcp/outbound/decision';
-const example = sources('examples/two-servers');
+const example = sources('../examples/policies/two-servers');
 
 after(() => opa.close());
 

@@ -51,7 +51,7 @@ describe('strict compilation with the schemas', () => {
   const check = (files: Readonly<Record<string, string>>) => opa.ask({ command: 'check', files, schemas });
 
   test('finds nothing', async () => {
-    for (const files of [library, { ...library, ...sources('examples/two-servers') }]) {
+    for (const files of [library, { ...library, ...sources('../examples/policies/two-servers') }]) {
       assert.deepEqual((await check(files)).errors, undefined);
     }
   });
