@@ -53,7 +53,7 @@ describe('who may know which library', () => {
     jose: /^src\/(token|bundle|decision-log)\//,
     oauth4webapi: /^src\/(token\/|delegation\/|services\/|client-authentication\.ts$)/,
     '@open-policy-agent/opa-wasm': /^src\/policy\/engine\.ts$/,
-    'tar-stream': /^src\/(bundle|policy|tools)\//,
+    'tar-stream': /^src\/(bundle|tools)\//,
     re2js: /^src\/policy\/builtins\//,
     '@modelcontextprotocol/client': /^src\/(catalog|front-door)\//,
     '@modelcontextprotocol/server': /^src\/front-door\//,

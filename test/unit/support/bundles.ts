@@ -25,7 +25,7 @@ export async function packBundle(members: readonly Member[]): Promise<Buffer> {
 export async function packTar(members: readonly Member[]): Promise<Buffer> {
   const tar = pack();
   for (const { content = '', ...header } of members) {
-    if (header.type === undefined || header.type === 'file') tar.entry(header, Buffer.from(content as string));
+    if (header.type === undefined || header.type.endsWith('file')) tar.entry(header, Buffer.from(content as string));
     else tar.entry(header);
   }
   tar.finalize();
