@@ -492,6 +492,30 @@ function policy() {
       width: 12,
       colors: BY_OUTCOME,
     }),
+    graph({
+      title: 'Looks at the source of bundles',
+      description: 'changed: another bundle; unchanged: the one that is known; failed: the source could not be asked.',
+      unit: 'short',
+      queries: [
+        [
+          `sum by (bundle, outcome) (increase(mcp_ext_authz_bundle_downloads_total{${TARGETS}}[$__rate_interval]))`,
+          '{{bundle}} {{outcome}}',
+        ],
+      ],
+      width: 12,
+    }),
+    graph({
+      title: 'Bundles that were not put in force, by reason',
+      description: 'Nothing, where all is well. What was in force stays; docs/bundle-servers.md tells what to do.',
+      unit: 'short',
+      queries: [
+        [
+          `sum by (bundle, reason) (increase(mcp_ext_authz_bundle_refusals_total{${TARGETS}}[$__rate_interval])) > 0`,
+          '{{bundle}} {{reason}}',
+        ],
+      ],
+      width: 12,
+    }),
   ];
 }
 

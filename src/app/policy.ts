@@ -2,6 +2,7 @@
  * Policy of the running sidecar: the source of what is in force and that of the candidate beside it, tied to log and metrics
  * and to the word of a person.
  */
+import { mkdir } from 'node:fs/promises';
 import { openBundleReader } from '../bundle/in-thread.ts';
 import { type Order, watchOrders } from '../bundle/orders.ts';
 import type { Config } from '../config.ts';
@@ -32,6 +33,7 @@ export interface RunningPolicy {
 export async function startPolicy(config: Config, observers: Observers): Promise<RunningPolicy> {
   const { log } = observers;
   const { persistDirectory } = config.policy;
+  if (persistDirectory !== undefined) await mkdir(persistDirectory, { recursive: true, mode: 0o700 });
   const live = await openPlace(config, 'policy', observers);
   let beside = await openPlace(config, 'shadow', observers);
   const orders = persistDirectory === undefined ? null : watchOrders({ directory: persistDirectory, carryOut, onFailure });
@@ -57,8 +59,11 @@ export async function startPolicy(config: Config, observers: Observers): Promise
   }
 
   async function prepare(next: Config): Promise<() => void> {
-    const nextBeside = await prepareBeside(next);
     const swap = await (live as Place).prepare(next);
+    const nextBeside = await prepareBeside(next).catch((cause: unknown) => {
+      log('error', 'the candidate stays as it was', { cause: describeCause(cause) });
+      return () => {};
+    });
     return () => {
       swap();
       nextBeside();
@@ -68,7 +73,7 @@ export async function startPolicy(config: Config, observers: Observers): Promise
   async function prepareBeside(next: Config): Promise<() => void> {
     const before = beside;
     if (next.policy.shadow !== undefined && before !== null) {
-      return before.prepare(next).catch(() => () => {});
+      return before.prepare(next);
     }
     const fresh = await openPlace(next, 'shadow', observers);
     return () => {

@@ -57,7 +57,10 @@ function aBadDay(metrics: Metrics): void {
   for (const outcome of ['ok', 'failed']) metrics.jwksFetches.inc({ issuer: ISSUER, outcome });
   metrics.jwksKeys.set({ issuer: ISSUER }, 0);
   metrics.jwksFetchedAt.set({ issuer: ISSUER }, Date.now() / 1000 - 20 * 3600);
-  for (const outcome of ['activated', 'refused']) metrics.bundleLoads.inc({ outcome });
+  for (const outcome of ['activated', 'refused']) metrics.bundleLoads.inc({ bundle: 'policy', outcome });
+  metrics.bundleFailing.set({ bundle: 'policy' }, 1);
+  for (const outcome of ['changed', 'unchanged', 'failed']) metrics.bundleDownloads.inc({ bundle: 'policy', outcome });
+  metrics.bundleRefusals.inc({ bundle: 'policy', reason: 'revision_older' });
   metrics.bundleInfo.set({ revision: '2026-11-21-1' }, 1);
   metrics.bundleActivatedAt.set(Date.now() / 1000 - 40 * 86_400);
   for (const outcome of ['ok', 'invalid']) metrics.catalogRefreshes.inc({ backend: 'enterprise-ledger', outcome });

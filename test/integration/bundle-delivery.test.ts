@@ -11,12 +11,13 @@ import { startAuthorizationServer } from '../../examples/reference/authorization
 import { startApp } from '../../src/app.ts';
 import { writeOrder } from '../../src/bundle/orders.ts';
 import { run as runAccept } from '../../src/tools/accept.ts';
+import { run as runPromote } from '../../src/tools/promote.ts';
 import { type BundleServer, type Manner, startBundleServer } from '../support/bundle-server.ts';
 import { waitUntil } from '../support/ndjson.ts';
 import { echoBundle, packBundle, unpackBundle } from '../unit/support/bundles.ts';
 import { createAuthority } from '../unit/support/certificates.ts';
 import { checkRequest, connectEnvoy } from '../unit/support/envoy.ts';
-import { createSigner, type Signer, signatures } from '../unit/support/signing.ts';
+import { bundleByOpa, createSigner, OPA_KEYS, type Signer, signatures } from '../unit/support/signing.ts';
 import { createSink } from '../unit/support/sink.ts';
 import { callBody, createWorld, type World } from '../unit/support/world.ts';
 
@@ -184,6 +185,69 @@ suite('a bundle from a server', () => {
     await writeFile(world.path('b.tar.gz'), await bundle('2', READ_ONLY));
     await sidecar.inForce('2');
     assert.equal(await sidecar.decide(), 'read_only');
+  });
+});
+
+test('plain Rego, as OPA packed and signed it, is compiled and in force', async (t) => {
+  const server = await serve(t);
+  server.publish(bundleByOpa('rs256'));
+  const world = await openWorld(t);
+  const { id, algorithm, key } = OPA_KEYS.rs256;
+  await writeFile(world.path('key.pem'), key);
+  const sidecar = await startSidecar(
+    t,
+    server.url,
+    ({ policy }) => {
+      policy.keys = [{ id, algorithm, publicKeyFile: world.path('key.pem') }];
+      policy.signing = { keyId: id };
+    },
+    world,
+  );
+  await waitUntil('it is in force', async () => (await sidecar.readyz()).status === 200, 30_000);
+  assert.notEqual(await sidecar.decide(), 'policy_undefined');
+});
+
+suite('a candidate', () => {
+  test('is beside what is in force, and takes its place where a person says so', async (t) => {
+    const server = await serve(t);
+    server.publish(await bundle('1'));
+    const world = await openWorld(t);
+    const candidate = world.path('candidate.tar.gz');
+    await writeFile(candidate, await bundle('2', READ_ONLY));
+    const sidecar = await startSidecar(
+      t,
+      server.url,
+      ({ policy }) => (policy.shadow = { bundleFile: candidate, polling: POLLING }),
+      world,
+    );
+    const activated = 'bundle_loads_total{bundle="shadow",outcome="activated"}';
+    await waitUntil('it is loaded', async () => (await sidecar.metric(activated)) === 1);
+    assert.equal(await sidecar.decide(), 'allowed');
+    await writeFile(world.path('config.yaml'), sidecar.config());
+    const sink = createSink();
+    assert.equal(await runPromote(['--config', world.path('config.yaml')], { out: sink, err: sink }), 0);
+    assert.equal(sink.text(), '2 is in force\n');
+    assert.equal(await sidecar.decide(), 'read_only');
+    // Of what is in force already nothing is left to promote.
+    assert.equal(await runPromote(['--config', world.path('config.yaml')], { out: sink, err: sink }), 1);
+    // What it replaced does not come back by itself, but what is newer does.
+    await sidecar.stop();
+    const again = await startSidecar(t, server.url, () => {}, world);
+    assert.equal(await again.decide(), 'read_only');
+    server.publish(await bundle('3'));
+    await again.inForce('3');
+  });
+
+  test('that cannot be had keeps nothing from starting', async (t) => {
+    const server = await serve(t);
+    server.publish(await bundle('1'));
+    const sidecar = await startSidecar(
+      t,
+      server.url,
+      ({ policy }) => (policy.shadow = { bundleFile: '/nowhere', polling: POLLING }),
+    );
+    await waitUntil('it is told of', async () => (await sidecar.metric('bundle_failing{bundle="shadow"}')) === 1);
+    assert.deepEqual([await sidecar.decide(), (await sidecar.readyz()).status], ['allowed', 200]);
   });
 });
 

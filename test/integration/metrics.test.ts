@@ -91,7 +91,7 @@ test('keys were fetched once from each issuer, tokens verified once each', () =>
 test('the log, the bundle and the build are there', () => {
   assert.equal(metrics.value('mcp_ext_authz_decision_log_lines_total', { outcome: 'written' }), 13);
   assert.equal(metrics.sum('mcp_ext_authz_decision_log_lines_total', { outcome: 'lost' }), 0);
-  assert.equal(metrics.value('mcp_ext_authz_bundle_loads_total', { outcome: 'activated' }), 1);
+  assert.equal(metrics.value('mcp_ext_authz_bundle_loads_total', { bundle: 'policy', outcome: 'activated' }), 1);
   assert.deepEqual(
     metrics.series('mcp_ext_authz_bundle_info').map(({ value }) => value),
     [1],
