@@ -650,6 +650,44 @@ function processes() {
       colors: BY_OUTCOME,
     }),
     graph({
+      title: 'Decision-log requests to services',
+      description: 'failed: sent again. refused: the service did not want the lines, and they are lost.',
+      unit: 'cps',
+      queries: [[rate('mcp_ext_authz_decision_log_uploads_total', TARGETS, 'by (sink, outcome)'), '{{sink}} {{outcome}}']],
+      width: 6,
+    }),
+    graph({
+      title: 'Decision-log bytes that wait',
+      description: 'Up to the bound of the sink; what comes then is lost there, or Checks are refused.',
+      unit: 'bytes',
+      queries: [[`max by (sink) (mcp_ext_authz_decision_log_buffered_bytes{${TARGETS}})`, '{{sink}}']],
+      width: 6,
+    }),
+    graph({
+      title: 'Decision-log lines that one sink did not record',
+      description: 'Nothing, where all is well. Another sink may have them.',
+      unit: 'short',
+      queries: [
+        [
+          `sum by (sink, reason) (increase(mcp_ext_authz_decision_log_dropped_total{${TARGETS}}[$__rate_interval])) > 0`,
+          '{{sink}} {{reason}}',
+        ],
+      ],
+      width: 6,
+    }),
+    graph({
+      title: 'Decision-log masks that failed',
+      description: 'mask: the event was written without all that could be masked. drop: it was written.',
+      unit: 'short',
+      queries: [
+        [
+          `sum by (rule) (increase(mcp_ext_authz_decision_log_mask_failures_total{${TARGETS}}[$__rate_interval])) > 0`,
+          '{{rule}}',
+        ],
+      ],
+      width: 6,
+    }),
+    graph({
       title: 'Cache hits',
       description: 'Share of tokens found verified. It falls with many callers, short-lived tokens, or a cache too small.',
       unit: 'percentunit',

@@ -18,6 +18,8 @@ export interface DiskBufferOptions {
 interface Segment {
   readonly number: number;
   bytes: number;
+  /** Of a process before this one, which may have been killed. */
+  readonly isFound: boolean;
 }
 
 /** A segment that is read, from what has not been sent of it. */
@@ -87,7 +89,7 @@ export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions
   }
 
   async function openSegment() {
-    const segment = { number: next, bytes: 0 };
+    const segment = { number: next, bytes: 0, isFound: false };
     const handle = await open(pathOf(segment), 'ax', 0o640);
     next += 1;
     segments.push(segment);
@@ -126,7 +128,7 @@ export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions
       end += sizeOf(line);
       return { line, end };
     });
-    const lines = all.filter(({ line }) => isWhole(line));
+    const lines = segment.isFound ? all.filter(({ line }) => isWhole(line)) : all;
     const damaged = all.length - lines.length + (rest === '' ? 0 : 1);
     if (damaged > 0) onDamaged?.(damaged);
     return { segment, lines };
@@ -186,6 +188,7 @@ async function listSegments(directory: string): Promise<Segment[]> {
     numbers.map(async (number) => ({
       number: Number(number),
       bytes: (await stat(join(directory, `${number}.ndjson`))).size,
+      isFound: true,
     })),
   );
 }

@@ -71,6 +71,12 @@ function aBadDay(metrics: Metrics): void {
   metrics.processingFailures.inc();
   metrics.frontDoorFailures.inc({ backend: 'enterprise-ledger' });
   for (const outcome of ['applied', 'refused']) metrics.configReloads.inc({ outcome });
+  for (const sink of ['upload', 'otlp']) {
+    for (const outcome of ['ok', 'failed', 'refused']) metrics.logUploads.inc({ sink, outcome });
+    metrics.logBuffered.set({ sink }, 1e6);
+    metrics.logDropped.inc({ sink, reason: 'full' });
+  }
+  metrics.logMaskFailures.inc({ rule: 'mask' });
   for (const outcome of ['written', 'lost'] as const) metrics.logLines.inc({ outcome }, 5);
   for (const outcome of ['same', 'flip', 'error', 'skipped']) metrics.shadowEvaluations.inc({ outcome });
   metrics.shadowFlips.inc({ tool: 'post_entry', backend: 'enterprise-ledger', direction: 'allow_to_deny' });
