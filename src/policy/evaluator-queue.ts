@@ -22,8 +22,11 @@ export interface Queue<T extends QueueItem> {
   readonly add: (item: T) => boolean;
   /** Puts back what was taken, in front; there is always room for it. */
   readonly putBack: (items: readonly T[]) => void;
-  /** What one free thread is to do now, up to this weight unless it is a single item; empty: nothing that may run. */
-  readonly take: (maxWeight: number) => T[];
+  /**
+   * What one free thread is to do now, up to this weight unless it is a single item; empty: nothing that may run.
+   * @param ready how many threads there are at the moment; all, if absent.
+   */
+  readonly take: (maxWeight: number, ready?: number) => T[];
   /** The thread that had these is free again. */
   readonly release: (items: readonly T[]) => void;
   /** Takes out all that match. */
@@ -42,6 +45,7 @@ export function createQueue<T extends QueueItem>({ threads, maxWaiting, maxWaiti
   /** Lanes as they were when they were taken: who becomes slow meanwhile leaves by the door it came in by. */
   const taken = new WeakMap<T, string>();
   const mayOccupy = Math.max(1, threads - 1);
+  let maySlow = mayOccupy;
   let size = 0;
 
   function add(item: T): boolean {
@@ -62,7 +66,9 @@ export function createQueue<T extends QueueItem>({ threads, maxWaiting, maxWaiti
     }
   }
 
-  function take(maxWeight: number): T[] {
+  function take(maxWeight: number, ready = threads): T[] {
+    // While a thread that they used up is replaced they wait: the last one is for others.
+    maySlow = threads === 1 ? 1 : ready - 1;
     const batch: T[] = [];
     const lanes = new Set<string>();
     let weight = 0;
@@ -96,7 +102,9 @@ export function createQueue<T extends QueueItem>({ threads, maxWaiting, maxWaiti
   /** Null: not now. */
   function freeLane(caller: string, isFirst: boolean): string | null {
     const lane = isSlow(caller) ? SLOW : caller;
-    return (occupied.get(lane) ?? 0) < mayOccupy && (lane !== SLOW || isFirst) ? lane : null;
+    const inThreads = occupied.get(lane) ?? 0;
+    if (lane === SLOW) return isFirst && inThreads < maySlow ? lane : null;
+    return inThreads < mayOccupy ? lane : null;
   }
 
   /** Whose turn it was is behind all others now. */

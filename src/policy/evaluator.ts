@@ -90,9 +90,10 @@ export function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
 
   function dispatch(): void {
     isScheduled = false;
-    let free = [...seats].filter((one) => one.isReady && one.open.size === 0);
+    const ready = [...seats].filter((one) => one.isReady);
+    let free = ready.filter((one) => one.open.size === 0);
     while (free.length > 0 && queue.size() > 0) {
-      const items = queue.take(Math.min(MAX_BATCH, Math.ceil(queue.size() / free.length)));
+      const items = queue.take(Math.min(MAX_BATCH, Math.ceil(queue.size() / free.length)), ready.length);
       if (items.length === 0) break;
       post(free[0] as Seat, items);
       free = free.slice(1);

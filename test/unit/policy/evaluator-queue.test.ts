@@ -81,6 +81,13 @@ suite('slow callers', () => {
     queue.release(first);
     assert.equal(names(queue.take(16)), 't1');
   });
+  test('wait while there is only one thread left of several', () => {
+    const queue = queueOf('s1 a1', { isSlow });
+    assert.equal(names(queue.take(16, 1)), 'a1');
+    assert.equal(names(queue.take(16, 1)), '');
+    assert.equal(names(queue.take(16, 2)), 's1');
+    assert.equal(names(queueOf('s1', { isSlow, threads: 1 }).take(16, 1)), 's1');
+  });
   test('leave by the lane they came in by, also where they become slow meanwhile', () => {
     let slow = false;
     const queue = queueOf('a1 a2', { isSlow: () => slow });

@@ -9,7 +9,7 @@ import { loadPolicy, type Policy, type PolicyOptions } from '../../../src/policy
 
 export const bundleRules: BundleRules = { maxBytes: 1 << 24, signing: null, compile: OPA_DEFAULTS };
 
-type Name = 'echo' | 'needy' | 'lacking';
+type Name = 'echo' | 'needy' | 'lacking' | 'heavy';
 
 export function fixtureBundle(name: Name): Buffer {
   return readFileSync(new URL(`../../fixtures/policies/${name}.tar.gz`, import.meta.url));
