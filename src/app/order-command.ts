@@ -1,12 +1,12 @@
 /** A person's word to the sidecar of a configuration, from the command line: given, waited for, and what came of it. */
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Order, writeOrder } from '../bundle/orders.ts';
 import { openStore, type Past } from '../bundle/store.ts';
 import { type Config, parseConfig } from '../config.ts';
 
 export interface Carried {
-  /** Whether a sidecar has taken the order; one that is started later takes it then. */
+  /** Whether a sidecar has taken the order. One that is started later takes an `accept`. */
   readonly taken: boolean;
   readonly before: Past;
   readonly after: Past;
@@ -27,6 +27,8 @@ export async function giveOrder(configFile: string, order: Order): Promise<Carri
   const before = await store.readPast();
   const file = await writeOrder(policy.persistDirectory, order);
   const taken = await waitUntilGone(file);
+  // What is in force when a sidecar starts another day is not what was meant.
+  if (!taken && order.order === 'promote') await rm(file, { force: true });
   return { taken, before, after: await store.readPast() };
 }
 

@@ -1,7 +1,7 @@
 /** From a configuration to what a source of policy works by: where it looks, what it accepts, how it makes a policy of it. */
 import { readFile } from 'node:fs/promises';
 import type { BundleReader } from '../bundle/in-thread.ts';
-import type { Signing, VerificationKey } from '../bundle/signature.ts';
+import { readVerificationKey, type Signing, type VerificationKey } from '../bundle/signature.ts';
 import { openStore, type Store } from '../bundle/store.ts';
 import { readSecret } from '../client-authentication.ts';
 import type { Config } from '../config.ts';
@@ -15,7 +15,7 @@ import { openSupply, type SupplyService } from './policy-supply.ts';
 /** The policy in force, and the candidate beside it. */
 export type SlotName = 'policy' | 'shadow';
 
-/** Null where the configuration has no such slot. Rejects where a key cannot be read. */
+/** Null where the configuration has no such slot. Rejects where a key cannot be read or used. */
 export async function planPolicy(config: Config, slot: SlotName, reader: BundleReader): Promise<PolicyPlan | null> {
   const { policy, services, delegation } = config;
   const from = slot === 'policy' ? policy : policy.shadow;
@@ -74,5 +74,11 @@ async function readSigning(keys: Config['policy']['keys'], rules: Config['policy
 
 async function readKey({ id, algorithm, publicKeyFile, secret }: Config['policy']['keys'][number]): Promise<VerificationKey> {
   const key = secret === undefined ? await readFile(publicKeyFile as string, 'utf8') : await readSecret(secret);
-  return { id, algorithm, key };
+  const read: VerificationKey = { id, algorithm, key };
+  try {
+    readVerificationKey(read);
+  } catch (cause) {
+    throw new Error(`policy.keys: ${id} cannot be used: ${(cause as Error).message}`, { cause });
+  }
+  return read;
 }

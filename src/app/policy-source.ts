@@ -83,8 +83,8 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     try {
       const found = await from.fetch(signal);
       noteAnswer(found.archive !== null);
-      const isNew = await serially(() => offer(found.archive, { validators: found.validators, source: from.source }));
       unreachable = null;
+      const isNew = await serially(() => offer(found.archive, { validators: found.validators, source: from.source }));
       observer.onLooked(isNew ? 'changed' : 'unchanged');
       found.remember();
       return found.canWait && (isNew || found.archive === null) ? 'soon' : 'later';
@@ -118,6 +118,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       }
     }
     refusal = null;
+    observer.onState(state());
     await keep(origin);
     return !isHeld;
   }

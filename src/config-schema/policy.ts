@@ -1,5 +1,6 @@
 /** Settings of policy: where bundles come from, who signs them, what one evaluation may cost, and the candidate beside. */
 import { z } from 'zod';
+import { SIGNATURE_ALGORITHMS } from '../bundle/signature.ts';
 import { MAX_MS, MIB, milliseconds, policyHeader, positive, secret } from './parts.ts';
 import { shadowRules } from './shadow.ts';
 
@@ -39,10 +40,7 @@ const polling = z
 const key = z
   .strictObject({
     id: z.string().min(1).describe('`keyid` in signatures.'),
-    algorithm: z
-      .enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'HS256', 'HS384', 'HS512'])
-      .default('RS256')
-      .describe('The only one accepted with this key.'),
+    algorithm: z.enum(SIGNATURE_ALGORITHMS).default('RS256').describe('The only one accepted with this key.'),
     publicKeyFile: z.string().optional().describe('PEM public key; with RS, PS and ES.'),
     secret: secret.optional(),
   })

@@ -28,6 +28,10 @@ const credentials = z
         clientId: z.string().min(1).describe('The gateway as a client there.'),
         secret,
         scopes: z.array(scope).default([]).describe('Scopes to ask for.'),
+        parameters: z
+          .record(z.string().regex(/^(?!grant_type$|scope$|client_)[a-z_]+$/, 'is set already, or is no parameter'), z.string())
+          .default({})
+          .describe('What else the server wants to be told, such as `audience` or `resource`. Never a secret.'),
       })
       .optional()
       .describe('A token by client credentials (RFC 6749 section 4.4), asked for again before it expires.'),

@@ -12,6 +12,8 @@ export interface OAuth2Settings {
   readonly clientId: string;
   readonly secret: { readonly file: string } | { readonly env: string };
   readonly scopes: readonly string[];
+  /** What else the server wants to be told, such as `audience` or `resource`. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface OwnToken {
@@ -49,7 +51,8 @@ export function createOwnToken(settings: OAuth2Settings, { connection, timeoutMs
     const server: oauth.AuthorizationServer = { issuer: settings.tokenUrl, token_endpoint: settings.tokenUrl };
     const client: oauth.Client = { client_id: settings.clientId };
     const secret = await readSecret(settings.secret);
-    const parameters: Record<string, string> = settings.scopes.length > 0 ? { scope: settings.scopes.join(' ') } : {};
+    const scope: Record<string, string> = settings.scopes.length > 0 ? { scope: settings.scopes.join(' ') } : {};
+    const parameters = { ...settings.parameters, ...scope };
     const response = await oauth.clientCredentialsGrantRequest(server, client, oauth.ClientSecretBasic(secret), parameters, {
       [oauth.customFetch]: fetch as never,
       [oauth.allowInsecureRequests]: settings.tokenUrl.startsWith('http:') && isSafeUrl(settings.tokenUrl),

@@ -14,7 +14,7 @@ export async function run(args: readonly string[], { out }: Io): Promise<number>
   const { values } = readArguments(args, { config: { type: 'string', short: 'c' } }, 0);
   if (values.config === undefined) throw new UsageError('give --config FILE');
   const { taken, before, after } = await giveOrder(values.config, { order: 'promote' });
-  if (!taken) throw new ToolError('no sidecar has taken the order; one that is started takes it then');
+  if (!taken) throw new ToolError('no sidecar has taken the order, and it was taken back');
   const [was, is] = [before.history.at(-1), after.history.at(-1)];
   if (is === undefined || is.digest === was?.digest) {
     out.write(

@@ -515,3 +515,75 @@ test('no text does anything but be read or be refused', () => {
     { numRuns: 200 },
   );
 });
+
+suite('where policy comes from', () => {
+  const service = { name: 'control', url: 'https://bundles.example/opa' };
+  const bundle = { service: 'control', resource: 'b.tar.gz' };
+  const key = { id: 'k1', algorithm: 'ES256', publicKeyFile: 'k1.pem' };
+
+  test('is a file or a server', () => {
+    const fine: ((config: ReturnType<typeof minimalConfig>) => void)[] = [
+      () => {},
+      (config) => Object.assign(config, { services: [service], policy: { bundle } }),
+      (config) => Object.assign(config.policy, { keys: [key], signing: { keyId: 'k1' } }),
+      (config) => Object.assign(config, { services: [{ ...service, url: 'http://127.0.0.1:8080/' }] }),
+      (config) => Object.assign(config, { services: [{ ...service, url: 'http://s3.lan/', allowPlaintext: true }] }),
+    ];
+    for (const adjust of fine) assert.deepEqual(problems(adjust), []);
+  });
+
+  const wrong: [change: (config: any) => void, problem: RegExp][] = [
+    [(config) => (config.policy = {}), /^policy: needs bundleFile or bundle$/],
+    [
+      (config) => Object.assign(config, { services: [service], policy: { bundle, bundleFile: 'b' } }),
+      /^policy: bundleFile or bundle, not both$/,
+    ],
+    [(config) => (config.policy = { bundle }), /^policy.bundle.service: control is not among services$/],
+    [(config) => Object.assign(config, { services: [service, service] }), /control is there twice/],
+    [(config) => (config.policy.keys = [key]), /^policy.keys: without policy.signing no signature would be asked for$/],
+    [(config) => (config.policy.signing = { keyId: 'k1' }), /^policy.signing.keyId: k1 is not among policy.keys$/],
+    [(config) => Object.assign(config.policy, { keys: [key, key], signing: { keyId: 'k1' } }), /k1 is there twice/],
+    [
+      (config) => Object.assign(config.policy, { keys: [{ ...key, algorithm: 'HS256' }], signing: { keyId: 'k1' } }),
+      /needs publicKeyFile/,
+    ],
+    [
+      (config) => Object.assign(config.policy, { keys: [{ ...key, algorithm: 'none' }], signing: { keyId: 'k1' } }),
+      /^policy.keys\[0\].algorithm/,
+    ],
+    [(config) => Object.assign(config.policy, { polling: { minDelayMs: 9, maxDelayMs: 8 } }), /^policy.polling.minDelayMs/],
+    [(config) => (config.policy.shadow = {}), /^policy.shadow: needs bundleFile or bundle$/],
+    [
+      (config) => Object.assign(config.policy, { keys: [key], signing: { keyId: 'k1' }, shadow: { bundleFile: 's' } }),
+      /^policy.shadow.signing: needed/,
+    ],
+    [(config) => (config.services = [{ ...service, url: 'http://s3.lan/' }]), /^services\[0\].url: use https/],
+    [(config) => (config.services = [{ ...service, url: 'https://user:geheim@s3.lan/' }]), /^services\[0\].url/],
+    [
+      (config) => (config.services = [{ ...service, headers: { authorization: 'geheim' } }]),
+      /^services\[0\].headers: credentials/,
+    ],
+    [(config) => (config.services = [{ ...service, credentials: {} }]), /^services\[0\].credentials: use one of/],
+    [
+      (config) =>
+        (config.services = [
+          { ...service, credentials: { bearer: { env: 'TOKEN' }, clientTls: { certFile: 'c', keyFile: 'k' } } },
+        ]),
+      /^services\[0\].credentials: use one of/,
+    ],
+    [
+      (config) =>
+        (config.services = [
+          { ...service, url: 'http://s3.lan', allowPlaintext: true, credentials: { bearer: { env: 'TOKEN' } } },
+        ]),
+      /^services\[0\].credentials: a token must not go over plain http/,
+    ],
+  ];
+  for (const [change, problem] of wrong) {
+    test(`${problem.source} is told`, () => {
+      const found = problems(change);
+      assert.equal(found.filter((one) => problem.test(one)).length, 1, found.join('\n'));
+      assert.ok(!found.join().includes('geheim'));
+    });
+  }
+});
