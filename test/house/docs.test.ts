@@ -8,7 +8,10 @@ import { decisionRecord } from '../../src/check/record.ts';
 import { decisionLine } from '../../src/decision-log/line.ts';
 import { noFacts } from '../../src/http.ts';
 import { METHODS } from '../../src/mcp/methods.ts';
+import type { Operation } from '../../src/mcp/operation.ts';
+import { policyInput } from '../../src/policy/input.ts';
 import { REASONS } from '../../src/reasons.ts';
+import type { Resource, ToolFacts } from '../../src/resource.ts';
 import { documents, files, headings, prose, read, slug } from './tree.ts';
 
 describe('what is generated is up to date; `npm run docs` writes it', async () => {
@@ -110,15 +113,17 @@ test('every method is in docs/protocol.md', () => {
 });
 
 describe('the decision log', () => {
-  const text = prose('docs/operations.md');
+  const text = prose('docs/decision-log.md');
+  const metadata = prose('docs/operations.md');
   const verdict = everythingKnown();
   const record = decisionRecord(verdict);
 
-  test('every field of a line is in docs/operations.md', () => {
+  test('every field of a line is in docs/decision-log.md', () => {
     const line = JSON.parse(decisionLine([verdict, record, 1, true], { labels: {} })) as Record<string, unknown>;
     assert.ok(Object.keys(line).length > 25, 'the line has all of its fields');
+    const later = ['masked', 'mask_error', 'chain'];
     assert.deepEqual(
-      Object.keys(line).filter((field) => !text.includes(`\`${field}\``)),
+      [...Object.keys(line), ...later].filter((field) => !text.includes(`| \`${field}\``) && !text.includes(`, \`${field}\``)),
       [],
     );
     const timers = Object.keys(line.metrics as object);
@@ -129,7 +134,7 @@ describe('the decision log', () => {
   });
 
   test('and so is every member of the dynamic metadata', () => {
-    const section = text.slice(text.indexOf('## Dynamic metadata'), text.indexOf('## The lifecycle log'));
+    const section = metadata.slice(metadata.indexOf('## Dynamic metadata'), metadata.indexOf('## The lifecycle log'));
     assert.deepEqual(
       Object.keys(record).filter((member) => !section.includes(`\`${member}\``)),
       [],
@@ -194,13 +199,17 @@ function everythingKnown(): Verdict {
     tokenId: 't',
     binding: null,
   };
+  const http = { ...noFacts(), traceId: 't', requestId: 'r' };
+  const called = { ...operation, targets: [{ type: 'prompt', name: 'p' }], arguments: { a: 1 } } as unknown as Operation;
+  const input = policyInput(http, { name: 'b' } as Resource, called, principal, {} as ToolFacts, [], null);
   const facts = {
     decisionId: 'd',
-    http: { ...noFacts(), traceId: 't', requestId: 'r' },
+    http,
     resource: { name: 'b', tools: new Map() },
     operation: { ...operation, targets: [{ type: 'prompt', name: 'p' }] },
     principal,
     revision: 'r',
+    asked: { input, revision: 'r', inbound: { allow: true, reason: 'allowed' }, outbound: { allow: true, reason: 'allowed' } },
     outbound: { audience: 'a', scopes: ['s'], ttlSeconds: 1, resource: null, headers: {} },
     delegation: { token: '', tokenId: 'j', audience: 'a', scope: 's', expiresAt: 0, actor: 'g' },
     stages: { read: 1, verify: 1, inbound: 1, outbound: 1, delegate: 1 },
