@@ -72,8 +72,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   }
 
   function noteAnswer(isArchive: boolean): void {
-    times.answeredAt = now();
-    if (isArchive) times.downloadedAt = times.answeredAt;
+    Object.assign(times, { answeredAt: now() }, isArchive && { downloadedAt: now() });
   }
 
   async function look(signal: AbortSignal): Promise<Looked> {

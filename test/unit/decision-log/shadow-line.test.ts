@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { denied, newFacts } from '../../../src/check/authorize.ts';
+import { decisionRecord } from '../../../src/check/record.ts';
+import { createDecisionLog } from '../../../src/decision-log/decision-log.ts';
 import { createSampler, type ShadowEvent, shadowLine } from '../../../src/decision-log/shadow-line.ts';
+import type { LogSink } from '../../../src/decision-log/sink.ts';
+import { noFacts } from '../../../src/http.ts';
 
 const EVENT: ShadowEvent = {
   timeMs: Date.UTC(2026, 10, 21, 12, 0, 0, 5),
@@ -77,5 +82,56 @@ describe('the sample', () => {
     assert.equal(keep(), false);
     clock.now = 6000;
     assert.deepEqual([keep(), keep(), keep()], [true, true, false]);
+  });
+});
+
+describe('the decision log', () => {
+  function openLog() {
+    const taken: string[] = [];
+    const state = { hasRoom: true };
+    const sink: LogSink = {
+      name: 'file',
+      hasRoom: () => state.hasRoom,
+      buffered: () => 0,
+      isBroken: () => false,
+      take: async (lines) => {
+        taken.push(...lines);
+        return true;
+      },
+      close: async () => {},
+    };
+    const outcomes: string[] = [];
+    const labels = { id: 'i', version: 'v' };
+    const log = createDecisionLog({ sinks: [sink], labels, maxBufferedBytes: 1e6, onLines: (outcome) => outcomes.push(outcome) });
+    return { log, taken, state, outcomes };
+  }
+
+  test('has the line of a flip after that of its decision', async () => {
+    const { log, taken } = openLog();
+    const verdict = denied({ reason: 'role_missing' }, newFacts(noFacts(), 'd1'), { allowedOrigins: new Set() });
+    log.write(verdict, decisionRecord(verdict), 1, false);
+    log.writeShadow(EVENT);
+    await log.flush();
+    const lines = taken.map((line) => JSON.parse(line));
+    assert.deepEqual(
+      lines.map(({ type, decision_id }) => [type, decision_id]),
+      [
+        ['decision', 'd1'],
+        ['shadow', 'd1'],
+      ],
+    );
+    assert.deepEqual(lines[1].labels, { id: 'i', version: 'v' });
+  });
+
+  test('leaves it out where there is no room, and counts nothing as lost', async () => {
+    const { log, taken, state, outcomes } = openLog();
+    state.hasRoom = false;
+    log.writeShadow(EVENT);
+    await log.flush();
+    assert.deepEqual([taken, outcomes], [[], []]);
+    state.hasRoom = true;
+    log.writeShadow(EVENT);
+    await log.flush();
+    assert.deepEqual([taken.length, outcomes], [1, ['written']]);
   });
 });
