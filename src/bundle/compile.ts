@@ -52,7 +52,8 @@ async function compile(modules: Modules, { roots, rego }: ModuleRules, ask: AskO
     target: 'wasm',
     files: { ...modules, '.manifest': JSON.stringify({ roots, ...rego }) },
     entrypoints: REQUIRED_ENTRYPOINTS,
-    optional_entrypoints: OPTIONAL_ENTRYPOINTS,
+    // To look for them OPA reads the files without their manifest, so as Rego of its own version.
+    optional_entrypoints: Object.values(modules).some((text) => /\bpackage\s+system\b/.test(text)) ? OPTIONAL_ENTRYPOINTS : [],
     as_bundle: true,
   });
   if (result === undefined) throw new PolicyRefused(refusalOf(errors), describeProblems(errors));

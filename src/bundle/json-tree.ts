@@ -37,7 +37,8 @@ export function readTreeText(text: string): JsonTree {
 /** Canonical text: two values that OPA takes for the same have the same. */
 export function writeTree(tree: JsonTree): string {
   if (typeof tree === 'string') return tree;
-  const keys = [...tree.keys()].sort(compareAsUtf8);
+  const keys = [...tree.keys()].sort();
+  if (keys.some((key) => /[\ud800-\uffff]/.test(key))) keys.sort(compareAsUtf8);
   return `{${keys.map((key) => `${writeString(key)}:${writeTree(tree.get(key) ?? 'null')}`).join(',')}}`;
 }
 

@@ -35,7 +35,7 @@ export const BUNDLE_REFUSALS = {
   signature_invalid: {
     meaning:
       'The signature is not one by the configured key: another key or algorithm, an unknown or missing key id, a damaged token, more than one, or one that names its own key.',
-    remedy: 'Compare the key id and the algorithm with `policy.keys`. If nothing was changed on purpose, somebody tampered.',
+    remedy: 'Compare the key id and the algorithm with the configured keys. If nothing was changed on purpose, somebody tampered.',
   },
   digest_mismatch: {
     meaning: 'A member is not the one that was signed, is not in the signature, or is in the signature and not in the bundle.',
@@ -109,12 +109,15 @@ export const BUNDLE_REFUSALS = {
 
 export type BundleRefusal = keyof typeof BUNDLE_REFUSALS;
 
+/** Some of it is out of the bundle. */
+const MAX_MESSAGE = 2000;
+
 /** The bundle cannot be used; `message` says why, for people. */
 export class PolicyRefused extends Error {
   override name = 'PolicyRefused';
   readonly code: BundleRefusal;
   constructor(code: BundleRefusal, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)} …` : message, options);
     this.code = code;
   }
 }
