@@ -35,7 +35,8 @@ export const BUNDLE_REFUSALS = {
   signature_invalid: {
     meaning:
       'The signature is not one by the configured key: another key or algorithm, an unknown or missing key id, a damaged token, more than one, or one that names its own key.',
-    remedy: 'Compare the key id and the algorithm with the configured keys. If nothing was changed on purpose, somebody tampered.',
+    remedy:
+      'Compare the key id and the algorithm with the configured keys. If nothing was changed on purpose, somebody tampered.',
   },
   digest_mismatch: {
     meaning: 'A member is not the one that was signed, is not in the signature, or is in the signature and not in the bundle.',
