@@ -62,7 +62,7 @@ function suggest(name: string, names: readonly string[]): string {
 
 /** The name that is one or two slips of the hand away. */
 export function nearest(name: string, names: readonly string[]): string | null {
-  const most = Math.max(1, Math.floor(name.length / 3));
+  const most = Math.max(1, Math.floor(name.length / 5));
   const distances = names.map((one) => ({ one, slips: distance(name.toLowerCase(), one.toLowerCase()) }));
   const [best] = distances.filter(({ slips }) => slips <= most).sort((a, b) => a.slips - b.slips);
   return best?.one ?? null;
