@@ -87,7 +87,9 @@ function excerpt({ code, file, row, col, unknown }: OpaProblem, files: Files): s
   const line = files[file ?? '']?.split('\n')[(row ?? 0) - 1];
   if (line === undefined || line.length > MAX_SHOWN_LINE || col === undefined || code === 'rego_parse_error') return '';
   const shown = line.replaceAll('\t', ' ');
-  const marked = '^'.repeat(Math.max(1, unknown?.name.length ?? 1));
+  // A name that is no reference stands there in quotes.
+  const quotes = unknown === undefined || unknown.ref !== undefined ? 0 : 2;
+  const marked = '^'.repeat(Math.max(1, (unknown?.name.length ?? 1) + quotes));
   return `    ${shown}\n    ${' '.repeat(Math.max(0, col - 1))}${marked}\n`;
 }
 
