@@ -57,7 +57,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 async function load(opa: Opa, path: string) {
   const archive = await readArchive(opa, path);
   const begun = performance.now();
-  const bundle = await loadArchive(archive);
+  const bundle = await loadArchive(opa, archive);
   return { bundle, compileMs: performance.now() - begun };
 }
 

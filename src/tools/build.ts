@@ -69,7 +69,7 @@ async function make(
 ) {
   const built = await buildArchive(opa, folder, { target, ...(revision === undefined ? {} : { revision }) });
   const archive = key === null ? built : await signBundle(built, key);
-  const bundle = await loadArchive(archive, key === null ? null : verificationOf(key));
+  const bundle = await loadArchive(opa, archive, key === null ? null : verificationOf(key));
   const rego = Object.keys(withoutTests(folder.files)).filter((name) => name.endsWith('.rego')).length;
   const parts = [`revision ${bundle.revision}`, `${rego} Rego file${rego === 1 ? '' : 's'}`, `${archive.length} bytes`];
   if (key !== null) parts.push(`signed with ${key.algorithm} by ${key.id}`);

@@ -59,7 +59,7 @@ export async function openJudge(path: string, opa: Opa, options: JudgeOptions): 
   const folder = isFolder(path) ? await readSourceFolder(path) : null;
   const sources = folder === null ? null : withoutTests(folder.files);
   const revision = sources === null ? undefined : draftRevision(sources);
-  const bundle = await loadArchive(await readArchive(opa, path, revision));
+  const bundle = await loadArchive(opa, await readArchive(opa, path, revision));
   const data = JSON.parse(bundle.data) as JsonObject;
   return {
     path,

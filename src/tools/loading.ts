@@ -3,8 +3,12 @@
  * knows how a bundle becomes an engine.
  */
 import { readFile, stat } from 'node:fs/promises';
+import { unpackArchive } from '../bundle/archive.ts';
 import { type Bundle, readBundle } from '../bundle/bundle.ts';
-import { OPTIONAL_ENTRYPOINTS, REQUIRED_ENTRYPOINTS } from '../bundle/compile.ts';
+import { compileModules, OPTIONAL_ENTRYPOINTS, REQUIRED_ENTRYPOINTS } from '../bundle/compile.ts';
+import { NO_CACHE } from '../bundle/compiled-cache.ts';
+import { readTree } from '../bundle/json-tree.ts';
+import { findManifest, readManifest } from '../bundle/manifest.ts';
 import { PolicyRefused } from '../bundle/refusal.ts';
 import type { Signing } from '../bundle/signature.ts';
 import { type Opa, OpaFailed } from '../opa/opa.ts';
@@ -16,9 +20,7 @@ import { readSourceFolder, type SourceFolder, withoutTests } from './source-fold
 
 /** Far beyond what a sidecar allows: a tool has the machine for itself. */
 const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024;
-const COMPILE = { timeoutMs: 300_000, maxMemoryBytes: 2 * 1024 * 1024 * 1024 };
-
-export const OPA_OPTIONS = COMPILE;
+export const OPA_OPTIONS = { timeoutMs: 300_000, maxMemoryBytes: 2 * 1024 * 1024 * 1024 };
 
 /** Rejects with ToolError where OPA comes to no answer. */
 export async function askOpa<R extends OpaRequest>(opa: Opa, request: R): Promise<OpaAnswer<R['command']>> {
@@ -57,15 +59,26 @@ export async function buildArchive(opa: Opa, folder: SourceFolder, { target, rev
 }
 
 /** As the sidecar would, with other limits. Rejects with ToolError. */
-export async function loadArchive(archive: Uint8Array, signing: Signing | null = null): Promise<Bundle> {
+export async function loadArchive(opa: Opa, archive: Uint8Array, signing: Signing | null = null): Promise<Bundle> {
+  const compiled = { ...NO_CACHE, read: () => compileArchive(opa, archive) };
   try {
-    const bundle = await readBundle(archive, { maxBytes: MAX_BUNDLE_BYTES, signing, compile: COMPILE });
+    const bundle = await readBundle(archive, { maxBytes: MAX_BUNDLE_BYTES, signing, compile: OPA_OPTIONS }, compiled);
     await openEngine(bundle);
     return bundle;
   } catch (cause) {
     if (cause instanceof PolicyRefused) throw new ToolError(`the sidecar would not load this: ${cause.message}`, EXIT.found);
     throw cause;
   }
+}
+
+/** By the OPA that is open already: to begin another takes longer than to compile. */
+async function compileArchive(opa: Opa, archive: Uint8Array): Promise<Uint8Array> {
+  const members = await unpackArchive(archive, MAX_BUNDLE_BYTES);
+  const manifest = findManifest(members);
+  const rules = readManifest(manifest === null ? undefined : readTree(members.get(manifest) as Uint8Array), members);
+  const rego = [...members].filter(([name]) => name.endsWith('.rego'));
+  const modules = Object.fromEntries(rego.map(([name, bytes]) => [name, bytes.toString()]));
+  return compileModules(modules, rules, (request) => askOpa(opa, request), NO_CACHE);
 }
 
 /** A bundle as it is, or what a folder would be built into. Rejects with ToolError. */

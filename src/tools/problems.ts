@@ -62,7 +62,7 @@ function suggest(name: string, names: readonly string[]): string {
 
 /** The name that is one or two slips of the hand away. */
 export function nearest(name: string, names: readonly string[]): string | null {
-  const most = Math.max(1, Math.floor(name.length / 3));
+  const most = Math.max(1, Math.floor(name.length / 5));
   const distances = names.map((one) => ({ one, slips: distance(name.toLowerCase(), one.toLowerCase()) }));
   const [best] = distances.filter(({ slips }) => slips <= most).sort((a, b) => a.slips - b.slips);
   return best?.one ?? null;
@@ -87,7 +87,9 @@ function excerpt({ code, file, row, col, unknown }: OpaProblem, files: Files): s
   const line = files[file ?? '']?.split('\n')[(row ?? 0) - 1];
   if (line === undefined || line.length > MAX_SHOWN_LINE || col === undefined || code === 'rego_parse_error') return '';
   const shown = line.replaceAll('\t', ' ');
-  const marked = '^'.repeat(Math.max(1, unknown?.name.length ?? 1));
+  // A name that is no reference stands there in quotes.
+  const quotes = unknown === undefined || unknown.ref !== undefined ? 0 : 2;
+  const marked = '^'.repeat(Math.max(1, (unknown?.name.length ?? 1) + quotes));
   return `    ${shown}\n    ${' '.repeat(Math.max(0, col - 1))}${marked}\n`;
 }
 

@@ -118,19 +118,34 @@ interface Covered {
 
 /** Of the policy: tests are not there to be tested. */
 function coverageOf({ files }: CoverageReport, { path }: SourceFolder): Covered {
-  let [lines, missing] = [0, 0];
+  let [lines, of] = [0, 0];
   const missed: string[] = [];
   for (const [file, { covered = [], not_covered: rest = [] }] of Object.entries(files).sort()) {
     if (isTest(file)) continue;
-    for (const { start, end } of covered) lines += end.row - start.row + 1;
-    for (const { start, end } of rest) {
-      missing += end.row - start.row + 1;
-      const place = `${join(path, file)}:${start.row}`;
-      missed.push(start.row === end.row ? place : `${place}-${end.row}`);
-    }
+    const reached = rowsOf(covered);
+    const unreached = [...rowsOf(rest)].filter((row) => !reached.has(row)).sort((a, b) => a - b);
+    lines += reached.size;
+    of += reached.size + unreached.length;
+    missed.push(...rangesOf(unreached).map((range) => `${join(path, file)}:${range}`));
   }
-  const of = lines + missing;
   return { percent: of === 0 ? 100 : (100 * lines) / of, lines, of, missed };
+}
+
+/** Parts of one row are told apart by OPA. */
+function rowsOf(
+  ranges: readonly { readonly start: { readonly row: number }; readonly end: { readonly row: number } }[],
+): Set<number> {
+  return new Set(ranges.flatMap(({ start, end }) => Array.from({ length: end.row - start.row + 1 }, (_, at) => start.row + at)));
+}
+
+function rangesOf(rows: readonly number[]): string[] {
+  const ranges: [number, number][] = [];
+  for (const row of rows) {
+    const last = ranges.at(-1);
+    if (last?.[1] === row - 1) last[1] = row;
+    else ranges.push([row, row]);
+  }
+  return ranges.map(([first, last]) => (first === last ? String(first) : `${first}-${last}`));
 }
 
 function describeCoverage({ percent, lines, of, missed }: Covered, threshold: number | null): string {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -31,7 +31,11 @@ function knownByCatalog(config: Tree, urls: Readonly<Record<string, string>>): v
 }
 
 async function command({ sidecar }: TestDeployment, verb: string, ...names: string[]) {
-  const child = spawn(process.execPath, [MAIN, 'catalog', verb, ...names, '--config', sidecar.configFile]);
+  return run('catalog', verb, ...names, '--config', sidecar.configFile);
+}
+
+async function run(...args: string[]) {
+  const child = spawn(process.execPath, [MAIN, ...args]);
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   return { code: child.exitCode, output, errors };
 }
@@ -128,6 +132,33 @@ describe('with exchanged tokens, and tools that are pinned', () => {
     assert.equal(code, 1);
     assert.match(output, /^ {2}\+ transferFunds {2}never approved$/m);
     assert.equal(output.includes('\u001b'), false);
+  });
+
+  test('a policy is held against the arguments of these tools, asked now or written down', async () => {
+    const policy = join(dir, 'policy');
+    await mkdir(policy);
+    await writeFile(join(policy, 'outbound.rego'), OUTBOUND);
+    await writeFile(
+      join(policy, 'inbound.rego'),
+      `${INBOUND}\nover if {\n\tinput.mcp.tool == "transferFunds"\n\tinput.mcp.arguments.amout > 5\n}\n`,
+    );
+    const shown = await command(deployment, 'show', '--json');
+    assert.equal(shown.code, 0, shown.errors);
+    await writeFile(join(dir, 'tools.json'), shown.output);
+    const { configFile } = deployment.sidecar;
+    const [asked, read] = await Promise.all([
+      run('policy', 'check', policy, '--config', configFile),
+      run('policy', 'check', policy, '--catalog', join(dir, 'tools.json')),
+    ]);
+    for (const { code, output } of [asked, read]) {
+      assert.equal(code, 1);
+      assert.match(
+        output,
+        /inbound\.rego:13:22: input\.mcp\.arguments\.amout: there is no "amout" in the arguments of transferFunds; .* Did you mean amount\?$/m,
+      );
+      assert.match(output, /^compared with the arguments of \d\d tools of 2 backends$/m);
+    }
+    assert.equal(asked.output, read.output);
   });
 
   test('a tool is refused until it is approved, and again when it changed', async () => {

@@ -108,6 +108,11 @@ suite('the command', { concurrency: 2, timeout: 180_000 }, () => {
       'config check a b',
       '--surplus',
       'serve -c a --port 1',
+      'serve -c a --json',
+      'catalog diff -c a --json',
+      'policy',
+      'policy nothing',
+      'audit',
     ].map((line) => line.split(' ').filter((word) => word !== ''));
     const outcomes = await Promise.all(wrong.map((args) => ended(t, ...args)));
     for (const [at, { code, output, errors }] of outcomes.entries()) {

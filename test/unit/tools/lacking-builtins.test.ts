@@ -43,7 +43,7 @@ async function refused(builtins: readonly Builtin[]): Promise<string[]> {
   };
   const archive = await buildArchive(opa, { path: '.', files, schemas: {} }, { target: 'wasm', revision: 'r' });
   try {
-    await loadArchive(archive);
+    await loadArchive(opa, archive);
   } catch (error) {
     const listed = /not supplied: (.*)$/.exec((error as Error).message)?.[1];
     assert.ok(listed !== undefined, (error as Error).message);
