@@ -40,7 +40,7 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const judged = judge.ask(JSON.stringify(input), atMs);
   const untraced = { judged, inbound: null, outbound: null, data: [], output: '', doubts: [NO_SOURCES] };
-  if (!Object.keys(sources.files).some((name) => name.endsWith('.rego'))) return untraced;
+  if (!hasEntryPoints(sources)) return untraced;
 
   const rules: readonly Entrypoint[] = judged.outbound === null ? ['inbound'] : ['inbound', 'outbound'];
   const query = queryOf(rules, sources, atMs);
@@ -60,6 +60,13 @@ export async function evaluate(
     output: result.output ?? '',
     doubts: doubts.filter((doubt) => doubt !== null),
   };
+}
+
+/** Of a bundle that was made for wasm the packages are there, and their `decision` is not. */
+function hasEntryPoints({ files }: Judge): boolean {
+  const modules = Object.entries(files).flatMap(([name, text]) => (name.endsWith('.rego') ? [text] : []));
+  const inbound = modules.filter((text) => /^package\s+mcp\.inbound\s*$/m.test(text));
+  return modules.length > 0 && (inbound.length === 0 || inbound.some((text) => /^(default\s+)?decision\b/m.test(text)));
 }
 
 function nameOf(rule: Entrypoint): string {
