@@ -13,9 +13,9 @@ import { imagineInput } from './asked-input.ts';
 import { type Evaluation, evaluate } from './evaluation.ts';
 import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, openJudge } from './judge.ts';
+import { type KnownBackend, type KnownBackends, readBackends, readConfigFile, unknownBackend } from './known-backends.ts';
 import { type Person, readPeople } from './people.ts';
 import { isFolder } from './policy-files.ts';
-import { type KnownBackend, type KnownBackends, readBackends, readConfigFile, unknownBackend } from './tool-catalog.ts';
 import { describeEvaluation } from './trace-text.ts';
 import { describeSaid, describeToken, lastSaid } from './verdict-text.ts';
 

@@ -11,9 +11,9 @@ import { evaluate } from './evaluation.ts';
 import { type Explained, explainJson, explainText } from './explanation.ts';
 import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
+import { readConfigFile } from './known-backends.ts';
 import { readEvents } from './log-events.ts';
 import { type Recorded, readRecorded } from './recorded.ts';
-import { readConfigFile } from './tool-catalog.ts';
 
 export const HELP = `mcp-ext-authz policy explain DECISION_ID --log FILE… [--bundle FILE] [--policy DIR] [--config FILE]
 

@@ -6,10 +6,10 @@ import { openToolOpa } from './ask-opa.ts';
 import { createFlips, type Flips, KINDS } from './flips.ts';
 import { EXIT, type Io, readArguments, readNumber, showProgress, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
+import { readConfigFile } from './known-backends.ts';
 import { readEvents } from './log-events.ts';
 import { type Replayed, reportJson, reportMarkdown, reportText } from './replay-report.ts';
 import { createReplay } from './replay-run.ts';
-import { readConfigFile } from './tool-catalog.ts';
 
 export const HELP = `mcp-ext-authz policy replay --bundle NEW [--against OLD] decisions.ndjson…
 
