@@ -13,7 +13,9 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY proto proto/
-COPY compiler/opa.wasm.zst compiler/
+COPY templates templates/
+COPY policies/schemas/input.v1.json policies/schemas/
+COPY compiler/opa.wasm.zst compiler/LICENSES.md compiler/
 COPY src src/
 # Readable for every user, whatever the umask was where the files come from; writable for none but root.
 RUN npm run build \
@@ -36,6 +38,8 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules/
 COPY --from=build /app/proto proto/
 COPY --from=build /app/compiler compiler/
+COPY --from=build /app/templates templates/
+COPY --from=build /app/policies policies/
 COPY --from=build /app/dist dist/
 # A number, so that Kubernetes can see that it is not root.
 USER 65532:65532

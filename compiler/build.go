@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/compile"
@@ -51,15 +50,7 @@ func (asked request) existing(capabilities *ast.Capabilities) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	rules := map[string]bool{}
-	for _, module := range loaded.ParsedModules() {
-		for _, rule := range module.Rules {
-			path, err := rule.Path().Ptr()
-			if err == nil {
-				rules[strings.TrimPrefix(path, "data/")] = true
-			}
-		}
-	}
+	rules := ruleNames(loaded.ParsedModules())
 	var found []string
 	for _, entrypoint := range asked.OptionalEntrypoints {
 		if rules[entrypoint] {

@@ -36,7 +36,7 @@ const (
 )
 
 func eval(asked request) (any, error) {
-	compiler, loaded, err := asked.compile(false)
+	compiler, loaded, err := asked.compile()
 	if err != nil {
 		return nil, err
 	}
@@ -116,10 +116,12 @@ func describeNode(one *topdown.Event) string {
 	return ""
 }
 
-func cut(text string) string {
+func cut(text string) string { return cutTo(text, maxNodeRunes) }
+
+func cutTo(text string, most int) string {
 	runes := []rune(text)
-	if len(runes) <= maxNodeRunes {
+	if len(runes) <= most {
 		return text
 	}
-	return string(runes[:maxNodeRunes]) + "…"
+	return string(runes[:most]) + "…"
 }

@@ -31,6 +31,15 @@ type request struct {
 	// The files are a bundle: .manifest counts, and what is in it must lie below its roots.
 	AsBundle bool `json:"as_bundle"`
 
+	// check
+	// Name of the schema that `input` has everywhere but below data.system.
+	InputSchema string `json:"input_schema"`
+	// Schemas of arguments by backend and tool.
+	Tools           map[string]map[string]map[string]any `json:"tools"`
+	LackingBuiltins []string                             `json:"lacking_builtins"`
+	// Those that a decision may give.
+	Reasons []string `json:"reasons"`
+
 	// test
 	Run      string `json:"run"`
 	Coverage bool   `json:"coverage"`
@@ -47,10 +56,27 @@ type problem struct {
 	File    string `json:"file,omitempty"`
 	Row     int    `json:"row,omitempty"`
 	Column  int    `json:"col,omitempty"`
+	// Where a name is not one of those that there are.
+	Unknown *unknown `json:"unknown,omitempty"`
 }
+
+type unknown struct {
+	// The whole reference, where it is one.
+	Ref   string   `json:"ref,omitempty"`
+	Name  string   `json:"name"`
+	Names []string `json:"names"`
+	// Of arguments: which tools they are of.
+	Of string `json:"of,omitempty"`
+}
+
+type problemList []problem
+
+func (list problemList) Error() string { return fmt.Sprintf("%d problems", len(list)) }
 
 func problems(err error) []problem {
 	switch err := err.(type) {
+	case problemList:
+		return err
 	case ast.Errors:
 		found := make([]problem, 0, len(err))
 		for _, one := range err {
@@ -74,13 +100,19 @@ func problems(err error) []problem {
 }
 
 func describe(err *ast.Error) problem {
-	found := problem{Code: err.Code, Message: err.Message}
+	found := problem{Code: err.Code, Message: withoutHiddenNames(err.Message)}
 	if err.Location != nil {
 		found.File, found.Row, found.Column = err.Location.File, err.Location.Row, err.Location.Col
 	}
 	if err.Details != nil {
+		if detail, ok := err.Details.(*ast.RefErrInvalidDetail); ok {
+			describeUnknown(&found, detail)
+		}
+		if found.Unknown != nil {
+			return found
+		}
 		if lines := err.Details.Lines(); len(lines) > 0 {
-			found.Message += "\n" + strings.Join(lines, "\n")
+			found.Message += "\n" + withoutHiddenNames(strings.Join(lines, "\n"))
 		}
 	}
 	return found
@@ -101,17 +133,33 @@ func (asked request) capabilities() (*ast.Capabilities, error) {
 	return ast.LoadCapabilitiesJSON(bytes.NewReader(asked.Capabilities))
 }
 
-func (asked request) schemas() (*ast.SchemaSet, error) {
-	if len(asked.Schemas) == 0 {
-		return nil, nil
+// describeUnknown also says where the name itself is, not only the expression around it.
+func describeUnknown(found *problem, detail *ast.RefErrInvalidDetail) {
+	element := detail.Ref[detail.Pos]
+	name, ok := element.Value.(ast.String)
+	if !ok || len(detail.OneOf) == 0 {
+		return
 	}
-	set := ast.NewSchemaSet()
-	for name, text := range asked.Schemas {
-		var schema any
-		if err := util.Unmarshal(text, &schema); err != nil {
-			return nil, fmt.Errorf("schema %s: %w", name, err)
+	if element.Location != nil && element.Location.File == found.File {
+		found.Row, found.Column = element.Location.Row, element.Location.Col
+	}
+	found.Unknown = &unknown{Ref: withoutHiddenNames(detail.Ref.String()), Name: string(name), Names: []string{}}
+	for _, one := range detail.OneOf {
+		if name, ok := one.(ast.String); ok && !isHidden(string(name)) {
+			found.Unknown.Names = append(found.Unknown.Names, string(name))
 		}
-		set.Put(ast.SchemaRootRef.Append(ast.StringTerm(name)), schema)
 	}
-	return set, nil
+	for _, part := range detail.Ref {
+		if text, ok := part.Value.(ast.String); ok {
+			if label, hidden := strings.CutPrefix(string(text), argumentNames); hidden {
+				found.Unknown.Of = label
+			}
+		}
+	}
+}
+
+func parseSchema(text json.RawMessage) (any, error) {
+	var schema any
+	err := util.Unmarshal(text, &schema)
+	return schema, err
 }

@@ -17,21 +17,23 @@ type tested struct {
 }
 
 type testResult struct {
-	Package    string `json:"package"`
-	Name       string `json:"name"`
-	File       string `json:"file"`
-	Row        int    `json:"row"`
-	Outcome    string `json:"outcome"`
-	Message    string `json:"message,omitempty"`
-	Output     string `json:"output,omitempty"`
-	Trace      string `json:"trace,omitempty"`
-	DurationNs int64  `json:"duration_ns"`
+	Package string `json:"package"`
+	Name    string `json:"name"`
+	File    string `json:"file"`
+	Row     int    `json:"row"`
+	Outcome string `json:"outcome"`
+	Message string `json:"message,omitempty"`
+	// Of a comparison that does not hold: what its sides are.
+	Values     []string `json:"values,omitempty"`
+	Output     string   `json:"output,omitempty"`
+	Trace      string   `json:"trace,omitempty"`
+	DurationNs int64    `json:"duration_ns"`
 }
 
 const testTimeout = 30 * time.Second
 
 func test(asked request) (any, error) {
-	compiler, loaded, err := asked.compile(false)
+	compiler, loaded, err := asked.compile()
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +70,12 @@ func test(asked request) (any, error) {
 	for result := range results {
 		given.Tests = append(given.Tests, describeTest(result))
 	}
+	found := failures{compiler, loaded.ParsedModules(), store, txn}
+	for index := range given.Tests {
+		if given.Tests[index].Outcome == "failed" {
+			found.locate(&given.Tests[index])
+		}
+	}
 	if coverage != nil {
 		report := coverage.Report(compiler.Modules)
 		given.Coverage = &report
@@ -93,12 +101,6 @@ func describeTest(result *tester.Result) testResult {
 		one.Outcome = "skipped"
 	case result.Fail:
 		one.Outcome = "failed"
-		if result.FailedAt != nil {
-			one.Message = result.FailedAt.String()
-			if result.FailedAt.Location != nil {
-				one.Row = result.FailedAt.Location.Row
-			}
-		}
 		if len(result.Trace) > 0 {
 			var text bytes.Buffer
 			topdown.PrettyTraceWithLocation(&text, result.Trace)

@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { BUNDLE_REFUSALS } from '../src/bundle/refusal.ts';
 import { configSchema } from '../src/config-schema.ts';
 import type { JsonObject } from '../src/mcp/message.ts';
 import { METHODS, type MethodRow } from '../src/mcp/methods.ts';
@@ -53,6 +54,7 @@ const REGIONS: Regions = {
   'docs/metrics.md': { metrics: metricsTable, buckets },
   'docs/configuration.md': { settings: settingsTables },
   'docs/protocol.md': { methods: methodsTable },
+  'docs/bundles.md': { refusals: refusalsTable },
   'docs/policy.md': { input: inputTable, reasons: policyReasonsTable, builtins: builtinsList },
 };
 
@@ -373,6 +375,17 @@ function builtinsList(): string {
   const families = Map.groupBy(ours, (name) => name.split('.', 1)[0]);
   const lines = [...families.values()].map((names) => `- ${names.map(code).join(', ')}`);
   return `Supplied by the sidecar:\n\n${lines.join('\n')}\n\nSupplied by the wasm SDK: ${suppliedByTheSdk.map(code).join(', ')}.`;
+}
+
+// Bundles
+
+function refusalsTable(): string {
+  const rows = Object.entries(BUNDLE_REFUSALS).map(([name, { meaning, remedy }]) => [
+    `<a id="${name}"></a>${code(name)}`,
+    meaning,
+    remedy,
+  ]);
+  return table(['code', 'what was found', 'what to do'], rows);
 }
 
 if (import.meta.main) {

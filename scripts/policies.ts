@@ -11,7 +11,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
-import { PolicyRefused } from '../src/policy/engine.ts';
+import { type BundleRules, readBundle as readPolicy } from '../src/bundle/bundle.ts';
+import { PolicyRefused } from '../src/bundle/refusal.ts';
+import { OPA_DEFAULTS } from '../src/opa/opa.ts';
 import { loadPolicy } from '../src/policy/policy.ts';
 import { OPA_VERSION, searchOpa } from './opa.ts';
 
@@ -103,9 +105,9 @@ export function readBundle(bytes: Uint8Array): Map<string, Buffer> {
 
 /** A bundle can build well and need a built-in that the sidecar does not have. */
 async function load(archive: Uint8Array): Promise<void> {
-  const limits = { maxBundleBytes: 1 << 24, maxMemoryBytes: 1 << 25, maxTtlSeconds: 5 };
+  const rules: BundleRules = { maxBytes: 1 << 24, signing: null, compile: OPA_DEFAULTS };
   try {
-    await loadPolicy({ archive, ...limits, now: Date.now });
+    await loadPolicy(await readPolicy(archive, rules), { maxMemoryBytes: 1 << 25, maxTtlSeconds: 5, now: Date.now });
   } catch (error) {
     if (error instanceof PolicyRefused) throw new Refusal(`the sidecar would not load this bundle: ${error.message}`);
     throw error;

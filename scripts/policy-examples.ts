@@ -7,8 +7,8 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openToolOpa } from '../src/tools/ask-opa.ts';
 import { openJudge } from '../src/tools/judge.ts';
+import { openToolOpa } from '../src/tools/loading.ts';
 import { idOf, morning, POLICIES, recordedLine } from '../test/support/decision-lines.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));

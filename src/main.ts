@@ -13,7 +13,7 @@ const USAGE = `mcp-ext-authz ${VERSION}: an Envoy external-authorization sidecar
 
   mcp-ext-authz serve --config FILE    answer Envoy's Checks until SIGTERM; SIGHUP reads FILE again
   mcp-ext-authz config check FILE      say what is wrong with a configuration, or that nothing is
-  mcp-ext-authz catalog show --config FILE    what each backend offers: tools, annotations, arguments
+  mcp-ext-authz catalog show --config FILE [--json]    what each backend offers: tools, annotations, arguments
   mcp-ext-authz catalog diff --config FILE    what changed since it was approved; exits with 1 where anything did
   mcp-ext-authz catalog approve --config FILE [BACKEND[:TOOL]…]    approves what is offered now
   mcp-ext-authz policy VERB            for those who write the policy: init, check, test, build, bench, eval, explain, replay
@@ -31,16 +31,26 @@ async function main(): Promise<number> {
   if (word === 'policy' || word === 'audit') return useTool(word, others);
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { config: { type: 'string', short: 'c' }, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } },
+    options: {
+      config: { type: 'string', short: 'c' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean' },
+    },
   });
   if (values.version) return say(`${VERSION}\n`);
   if (values.help) return say(USAGE);
   const [command, subcommand = '', file, ...rest] = positionals;
-  if (command === 'serve' && positionals.length === 1 && values.config) return serve(values.config);
-  if (command === 'catalog' && isCatalogVerb(subcommand) && values.config) {
-    return useCatalog(subcommand, values.config, positionals.slice(2));
+  if (command === 'catalog' && isCatalogVerb(subcommand) && values.config && (subcommand === 'show' || !values.json)) {
+    return useCatalog(subcommand, values.config, positionals.slice(2), values.json);
   }
+  if (values.json) return misused();
+  if (command === 'serve' && positionals.length === 1 && values.config) return serve(values.config);
   if (command === 'config' && subcommand === 'check' && file && rest.length === 0) return checkConfig(file);
+  return misused();
+}
+
+function misused(): number {
   process.stderr.write(USAGE);
   return EXIT_USAGE;
 }
@@ -65,9 +75,9 @@ async function checkConfig(file: string): Promise<number> {
 }
 
 /** 1 is kept for differences. */
-async function useCatalog(verb: CatalogVerb, file: string, names: readonly string[]): Promise<number> {
+async function useCatalog(verb: CatalogVerb, file: string, names: readonly string[], json: boolean): Promise<number> {
   try {
-    return await runCatalog(verb, await readConfig(file), names, { out: process.stdout, log });
+    return await runCatalog(verb, await readConfig(file), names, { out: process.stdout, log, json });
   } catch (cause) {
     report(cause);
     return EXIT_USAGE;

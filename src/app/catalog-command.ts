@@ -28,6 +28,8 @@ export function isCatalogVerb(word: string): word is CatalogVerb {
 export interface CatalogOutput {
   readonly out: Writable & { readonly isTTY?: boolean };
   readonly log: Log;
+  /** What is shown is for programs: `policy check --catalog` reads it. */
+  readonly json?: boolean;
 }
 
 type Offered = ReadonlyMap<string, BackendView>;
@@ -37,14 +39,15 @@ export async function runCatalog(
   verb: CatalogVerb,
   config: Config,
   names: readonly string[],
-  { out, log }: CatalogOutput,
+  { out, log, json = false }: CatalogOutput,
 ): Promise<number> {
   const paint = createPaint(out.isTTY === true);
   const chosen = names.map(readChosen);
   const file = verb === 'show' ? '' : pinningFile(config);
-  const offered = await askAll(config, new Set(chosen.map(([backend]) => backend)), log);
+  const offered = await askBackends(config, new Set(chosen.map(([backend]) => backend)), log);
   if (verb === 'show') {
-    for (const [backend, view] of offered) out.write(describeView(backend, view, paint));
+    if (json) out.write(writeDefinitions(offered));
+    else for (const [backend, view] of offered) out.write(describeView(backend, view, paint));
     return 0;
   }
   const approvals = await readIfThere(file);
@@ -86,8 +89,17 @@ async function readIfThere(file: string): Promise<Approvals> {
   return text === null ? new Map() : parseApprovals(text);
 }
 
-/** @param only names of backends; all of them where there are none. */
-async function askAll(config: Config, only: ReadonlySet<string>, log: Log): Promise<Offered> {
+/** In the shape of the file of approved tools, without its approvals. */
+function writeDefinitions(offered: Offered): string {
+  const backends = [...offered].map(([backend, { tools }]) => [
+    backend,
+    Object.fromEntries([...tools].map(([name, tool]) => [name, { definition: currentDefinition(tool) }])),
+  ]);
+  return `${JSON.stringify({ version: 1, backends: Object.fromEntries(backends) }, null, 2)}\n`;
+}
+
+/** As the gateway, now. @param only names of backends; all that have a url where there are none. */
+export async function askBackends(config: Config, only: ReadonlySet<string>, log: Log): Promise<Offered> {
   const ownLog = await openOwnLog(config);
   const known = config.resources.filter(({ url }) => url !== undefined).map(({ name }) => name);
   const strangers = [...only].filter((name) => !known.includes(name));

@@ -4,6 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { readBundle } from '../bundle/bundle.ts';
+import { PolicyRefused } from '../bundle/refusal.ts';
 import type { Ports } from '../check.ts';
 import { clientAuthentication, readCredentials } from '../client-authentication.ts';
 import type { Config } from '../config.ts';
@@ -11,7 +13,7 @@ import { createExchange } from '../delegation/client.ts';
 import type { Delegate } from '../delegation/delegation.ts';
 import type { Mint } from '../delegation/mint.ts';
 import { createHttpClient, type HttpClient } from '../http-client.ts';
-import { PolicyRefused } from '../policy/engine.ts';
+import { OPA_DEFAULTS } from '../opa/opa.ts';
 import { loadPolicy, type Policy } from '../policy/policy.ts';
 import { indexResources } from '../resource.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -117,11 +119,10 @@ async function openHttpClient({ httpClient }: Config): Promise<HttpClient> {
 
 async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
   const archive = await readFile(policy.bundleFile).catch((cause: unknown) => {
-    throw new PolicyRefused(`the bundle cannot be read: ${describeCause(cause)}`);
+    throw new PolicyRefused('download_failed', `the bundle cannot be read: ${describeCause(cause)}`);
   });
-  return loadPolicy({
-    archive,
-    maxBundleBytes: policy.maxBundleBytes,
+  const bundle = await readBundle(archive, { maxBytes: policy.maxBundleBytes, signing: null, compile: OPA_DEFAULTS });
+  return loadPolicy(bundle, {
     maxMemoryBytes: policy.maxMemoryBytes,
     maxTtlSeconds: delegation.maxTtlSeconds,
     now: Date.now,

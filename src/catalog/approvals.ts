@@ -23,6 +23,20 @@ export class ApprovalsInvalid extends Error {
 
 /** Throws ApprovalsInvalid. */
 export function parseApprovals(text: string): Approvals {
+  return mapTools(text, readTool);
+}
+
+/** Definitions of tools by backend and tool: of this file, or of what `catalog show --json` writes. Throws ApprovalsInvalid. */
+export function parseDefinitions(text: string): ReadonlyMap<string, ReadonlyMap<string, JsonObject>> {
+  return mapTools(text, (path, name, tool) => {
+    if (isObject(tool) && isObject(tool.definition) && tool.definition.name === name) return tool.definition;
+    throw new ApprovalsInvalid(`${path}.definition: is not of this tool`);
+  });
+}
+
+type Read<T> = (path: string, name: string, tool: unknown) => T;
+
+function mapTools<T>(text: string, read: Read<T>): Map<string, Map<string, T>> {
   const document = parseDocument(text, { uniqueKeys: true, strict: true });
   const [error] = [...document.errors, ...document.warnings];
   if (error !== undefined) throw new ApprovalsInvalid(error.message.split('\n')[0]);
@@ -35,7 +49,7 @@ export function parseApprovals(text: string): Approvals {
       if (!isObject(tools)) throw new ApprovalsInvalid(`backends.${backend}: is no map of tools`);
       return [
         backend,
-        new Map(Object.entries(tools).map(([name, tool]) => [name, readTool(`backends.${backend}.${name}`, name, tool)])),
+        new Map(Object.entries(tools).map(([name, tool]) => [name, read(`backends.${backend}.${name}`, name, tool)])),
       ];
     }),
   );

@@ -20,9 +20,19 @@ export interface BuildRequest extends Sources {
   readonly as_bundle?: boolean;
 }
 
-/** With `strict` as `opa check --strict`. */
+/** As `opa check --strict`, and more: see compiler/check.go. */
 export interface CheckRequest extends Sources {
   readonly command: 'check';
+  /** Which of `schemas` is that of `input`, everywhere but below data.system. */
+  readonly input_schema?: string;
+  /** Schemas of arguments, by backend and tool; `input_schema` must be given. One without `properties` takes anything. */
+  readonly tools?: Readonly<Record<string, Readonly<Record<string, object>>>>;
+  /** Built-ins that only tests may use. */
+  readonly lacking_builtins?: readonly string[];
+  /** What may stand for `reason` in a decision. */
+  readonly reasons?: readonly string[];
+  /** Rules that must be there. */
+  readonly entrypoints?: readonly string[];
 }
 
 export interface TestRequest extends Sources {
@@ -50,12 +60,33 @@ export type OpaRequest =
 
 /** What OPA finds wrong with what it was given. */
 export interface OpaProblem {
-  /** OPA's own: `rego_parse_error`, `rego_type_error`, …; `error` where it has none. */
+  /**
+   * OPA's own: `rego_parse_error`, `rego_type_error`, …; `error` where it has none. Of a check also `entrypoint_missing`,
+   * `reason_unknown` and `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`.
+   */
   readonly code: string;
   readonly message: string;
   readonly file?: string;
   readonly row?: number;
   readonly col?: number;
+  /** Where a name is not one of those that there are. */
+  readonly unknown?: {
+    readonly ref?: string;
+    readonly name: string;
+    readonly names: readonly string[];
+    /** Of arguments: which tools they are of. */
+    readonly of?: string;
+  };
+}
+
+/** What a value can be, in OPA's words. */
+export interface RegoType {
+  readonly type: string;
+  /** Of an object: the members that are known. */
+  readonly static?: readonly { readonly key: unknown; readonly value: RegoType }[];
+  readonly dynamic?: unknown;
+  /** Of `any`: one of these. */
+  readonly of?: readonly RegoType[];
 }
 
 /** Lines of each file that were or were not evaluated. */
@@ -78,7 +109,10 @@ export interface TestResult {
   readonly file: string;
   readonly row: number;
   readonly outcome: 'passed' | 'failed' | 'skipped' | 'error';
+  /** Of one that failed the expression that does not hold; of an error what OPA says. */
   readonly message?: string;
+  /** Of a comparison that does not hold: `left is 1`, `right is 2`. */
+  readonly values?: readonly string[];
   /** What `print` said. */
   readonly output?: string;
   readonly trace?: string;
@@ -98,7 +132,12 @@ export interface TraceEvent {
 export interface OpaResults {
   /** A gzipped tar in Base64, byte for byte what `opa build` writes. */
   readonly build: { readonly bundle: string };
-  readonly check: { readonly modules: number };
+  /** `types` has each entry point. */
+  readonly check: {
+    readonly modules: number;
+    readonly warnings: readonly OpaProblem[];
+    readonly types: Readonly<Record<string, RegoType>>;
+  };
   readonly test: { readonly tests: readonly TestResult[]; readonly coverage?: CoverageReport };
   /** `value` is absent where the query is undefined. */
   readonly eval: {

@@ -3,6 +3,7 @@
  * A policy that needs a built-in we do not supply is refused here, when it is loaded, and not when a call comes.
  */
 import * as sdk from '@open-policy-agent/opa-wasm';
+import { PolicyRefused } from '../bundle/refusal.ts';
 import { deny, ok, type Result } from '../result.ts';
 import { builtinsOf, evaluate, evaluateEach, parseInput } from './abi.ts';
 import { connectBuiltins, createBuiltins, suppliedByTheSdk } from './builtins.ts';
@@ -20,7 +21,7 @@ type WasmMemory = sdk.LoadedPolicy['mem'];
 
 export interface EngineOptions {
   readonly wasm: Uint8Array;
-  /** The data document of the bundle. */
+  /** The data document of the bundle; as an ArrayBuffer its JSON text. */
   readonly data: object;
   readonly maxMemoryBytes: number;
   /** Epoch milliseconds, for `time.now_ns`. */
@@ -45,11 +46,6 @@ export interface Engine {
    * @param each for each question the JSON texts of these members.
    */
   readonly takeEach: (input: string, members: readonly string[], each: Iterable<readonly string[]>) => Result<string[]>;
-}
-
-/** The policy cannot be used; `message` says why. */
-export class PolicyRefused extends Error {
-  override name = 'PolicyRefused';
 }
 
 const PAGE_BYTES = 65536;
@@ -114,7 +110,7 @@ async function compile(wasm: Uint8Array): Promise<WasmModule> {
   try {
     return await WebAssembly.compile(wasm);
   } catch (cause) {
-    throw new PolicyRefused('policy.wasm is not WebAssembly', { cause });
+    throw new PolicyRefused('wasm_invalid', 'policy.wasm is not WebAssembly', { cause });
   }
 }
 
@@ -126,11 +122,13 @@ function prepare(module: WasmModule, memory: WasmMemory, options: EngineOptions)
     policy = instantiate(module, memory, options);
     lacking = lackingBuiltins(policy, options);
   } catch (thrown) {
-    throw new PolicyRefused(`policy.wasm cannot be loaded: ${describe(thrown)}`);
+    throw new PolicyRefused('wasm_invalid', `policy.wasm cannot be loaded: ${describe(thrown)}`);
   }
-  if (lacking.length > 0) throw new PolicyRefused(`the policy needs built-ins that are not supplied: ${lacking.join(', ')}`);
+  if (lacking.length > 0)
+    throw new PolicyRefused('builtin_missing', `the policy needs built-ins that are not supplied: ${lacking.join(', ')}`);
   const missing = Object.values(ENTRYPOINTS).filter((name) => !Object.hasOwn(policy.entrypoints, name));
-  if (missing.length > 0) throw new PolicyRefused(`the policy lacks the entry points ${missing.join(', ')}`);
+  if (missing.length > 0)
+    throw new PolicyRefused('entrypoint_missing', `the policy lacks the entry points ${missing.join(', ')}`);
   return policy;
 }
 

@@ -1,14 +1,11 @@
 /** The policy in force: one bundle's engine under one revision. Both questions of a request go to the same one. */
 import { LRUCache } from 'lru-cache';
+import type { Bundle } from '../bundle/bundle.ts';
 import { ok, type Result } from '../result.ts';
-import { readBundle } from './bundle.ts';
 import { type Outbound, readInbound, readOutbound, readResultSet } from './decision.ts';
 import { type Engine, loadEngine } from './engine.ts';
 
 export interface PolicyOptions {
-  /** The bundle as read: a gzipped tar. */
-  readonly archive: Uint8Array;
-  readonly maxBundleBytes: number;
   readonly maxMemoryBytes: number;
   readonly maxTtlSeconds: number;
   readonly now: () => number;
@@ -31,9 +28,9 @@ export interface Policy {
 }
 
 /** Rejects with PolicyRefused: what was in force stays in force. */
-export async function loadPolicy(options: PolicyOptions): Promise<Policy> {
-  const { wasm, data, revision } = await readBundle(options.archive, { maxBytes: options.maxBundleBytes });
-  const engine = await loadEngine({ wasm, data, maxMemoryBytes: options.maxMemoryBytes, now: options.now });
+export async function loadPolicy({ wasm, data, revision }: Bundle, options: PolicyOptions): Promise<Policy> {
+  const { maxMemoryBytes, now } = options;
+  const engine = await loadEngine({ wasm, data: new TextEncoder().encode(data).buffer, maxMemoryBytes, now });
   const inbound = reader(readInbound);
   const outbound = reader((result) => readOutbound(result, options.maxTtlSeconds));
   return {

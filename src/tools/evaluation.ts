@@ -3,7 +3,7 @@ import type { Opa } from '../opa/opa.ts';
 import { ENTRYPOINTS, type Entrypoint } from '../policy/engine.ts';
 import { ToolError } from './io.ts';
 import type { Judge, Judged } from './judge.ts';
-import { describeProblems } from './policy-files.ts';
+import { askOpa, problemsFound } from './loading.ts';
 import { readTrace, type Step } from './trace.ts';
 import { pathText, valueAt } from './trace-refs.ts';
 
@@ -44,8 +44,8 @@ export async function evaluate(
 
   const rules: readonly Entrypoint[] = judged.outbound === null ? ['inbound'] : ['inbound', 'outbound'];
   const query = queryOf(rules, sources, atMs);
-  const { result, errors } = await opa.ask({ command: 'eval', files: sources.files, query, input, trace: true });
-  if (errors !== undefined) throw new ToolError(`${sources.path}: ${describeProblems(errors)}`);
+  const { result, errors } = await askOpa(opa, { command: 'eval', files: sources.files, query, input, trace: true });
+  if (errors !== undefined) throw new ToolError(problemsFound(errors, { ...sources, schemas: {} }).message);
   const values = (result.value ?? []) as unknown[][];
   if (values[0]?.length === 0 && !sources.isFolder && judged.inbound.reason !== 'policy_undefined') return untraced;
 

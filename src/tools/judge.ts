@@ -2,16 +2,17 @@
  * A policy to be asked about whatever is given to it, as the sidecar would decide: compiled to WebAssembly, evaluated by the
  * sidecar's own engine, its answers read as strictly. It runs in this thread and has no deadline: it is for people and for CI.
  */
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import type { Bundle } from '../bundle/bundle.ts';
 import type { Opa } from '../opa/opa.ts';
-import { type Outbound, readInbound, readOutbound, readResultSet } from '../policy/decision.ts';
-import { ENTRYPOINTS, type Entrypoint, loadEngine, PolicyRefused } from '../policy/engine.ts';
+import type { Outbound } from '../policy/decision.ts';
 import type { Reason } from '../reasons.ts';
-import type { Result } from '../result.ts';
 import type { Denial } from '../verdict.ts';
-import { type ReadArchive, readArchive } from './archive.ts';
+import { openEngine } from './engine.ts';
 import { describeFileProblem, ToolError } from './io.ts';
-import { describeProblems, draftRevision, isFolder, type PolicyFiles, readPolicyFolder } from './policy-files.ts';
+import { buildArchive, loadArchive } from './loading.ts';
+import { type Files, readSourceFolder, withoutTests } from './source-folder.ts';
 
 /** What one rule said. */
 export interface Said {
@@ -37,7 +38,7 @@ export interface Judge {
   readonly digest: string;
   readonly isFolder: boolean;
   /** Rego and data for OPA. Of a bundle made for wasm the entry points are missing. */
-  readonly files: PolicyFiles;
+  readonly files: Files;
   /** The data document. */
   readonly data: object;
   /** @param input JSON text. @param atMs what `time.now_ns` is to be, epoch milliseconds. */
@@ -45,73 +46,65 @@ export interface Judge {
 }
 
 export interface JudgeOptions {
-  readonly maxMemoryBytes?: number;
   readonly maxTtlSeconds: number;
 }
 
 /** As many as the configuration may allow: what was recorded has passed its own limit. */
 export const MOST_TTL_SECONDS = 60;
-const MAX_MEMORY_BYTES = 1 << 27;
 
-/** @param path a bundle, or a folder of Rego. Rejects with ToolError. */
+/** @param path a bundle, or a folder of Rego and data. Rejects with ToolError. */
 export async function openJudge(path: string, opa: Opa, options: JudgeOptions): Promise<Judge> {
-  const folder = isFolder(path);
+  const folder = await isFolder(path);
+  const sources = folder ? withoutTests((await readSourceFolder(path)).files) : null;
+  const bundle = await load(path, sources, opa);
+  const data = JSON.parse(bundle.data) as object;
+  return {
+    path,
+    isFolder: folder,
+    revision: bundle.revision,
+    digest: bundle.digest,
+    // Of a folder the sources are its own: of a bundle made for wasm OPA leaves out the entry points.
+    files: sources ?? { ...bundle.modules, 'data.json': bundle.data },
+    data,
+    ask: await asker(bundle, data, options),
+  };
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw describeFileProblem(path, cause);
+  });
+  return found.isDirectory();
+}
+
+async function load(path: string, files: Files | null, opa: Opa): Promise<Bundle> {
   try {
-    const read = await readArchive(folder ? await buildFolder(path, opa) : await readOrFail(path), opa);
-    // Of a folder the sources are its own: a bundle made for wasm has no entry points in its Rego.
-    const files = folder ? readPolicyFolder(path) : read.files;
-    return {
-      path,
-      isFolder: folder,
-      revision: read.revision,
-      digest: read.digest,
-      files,
-      data: read.data,
-      ask: await asker(read, options),
-    };
+    if (files === null) return await loadArchive(opa, await readFile(path));
+    const folder = { path, files, schemas: {} };
+    return await loadArchive(opa, await buildArchive(opa, folder, { target: 'wasm', revision: draftRevision(files) }));
   } catch (cause) {
-    if (cause instanceof PolicyRefused) throw new ToolError(`${path}: the sidecar would not load it: ${cause.message}`);
-    throw cause;
+    // Nothing was found out: that is no finding.
+    throw cause instanceof ToolError ? new ToolError(`${path}: ${cause.message}`) : cause;
   }
 }
 
-async function readOrFail(path: string): Promise<Uint8Array> {
-  return readFile(path).catch((cause: unknown) => {
-    throw describeFileProblem(path, cause);
-  });
+/** What a folder is called where a bundle has its revision. */
+function draftRevision(files: Files): string {
+  return `draft-${createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 12)}`;
 }
 
-async function buildFolder(path: string, opa: Opa): Promise<Uint8Array> {
-  const files = readPolicyFolder(path);
-  const answer = await opa.ask({
-    command: 'build',
-    target: 'wasm',
-    files,
-    entrypoints: Object.values(ENTRYPOINTS),
-    revision: draftRevision(files),
-    as_bundle: '.manifest' in files,
-  });
-  if (answer.errors !== undefined) throw new ToolError(`${path}: it does not compile:\n${describeProblems(answer.errors)}`);
-  return Buffer.from(answer.result.bundle, 'base64');
-}
-
-async function asker({ wasm, data }: ReadArchive, options: JudgeOptions): Promise<Judge['ask']> {
+async function asker(bundle: Bundle, data: object, { maxTtlSeconds }: JudgeOptions): Promise<Judge['ask']> {
   let now = 0;
-  const engine = await loadEngine({ wasm, data, maxMemoryBytes: options.maxMemoryBytes ?? MAX_MEMORY_BYTES, now: () => now });
+  const engine = await openEngine(bundle, { maxTtlSeconds, now: () => now });
   const declared = declaredArguments(data);
   return (input, atMs) => {
     now = atMs;
-    const evaluate = engine.take(declared === null ? input : keepDeclared(input, declared));
-    const answer = <T>(entrypoint: Entrypoint, read: (result: unknown) => Result<T>): Result<T> => {
-      const results = evaluate(entrypoint);
-      return results.ok ? read(readResultSet(results.value)) : results;
+    const { inbound, outbound } = engine.answer(declared === null ? input : keepDeclared(input, declared));
+    return {
+      inbound: inbound.ok ? ALLOWED : refused(inbound.denial),
+      outbound: outbound === null ? null : outbound.ok ? ALLOWED : refused(outbound.denial),
+      token: outbound?.ok === true ? outbound.value : null,
     };
-    const inbound = answer('inbound', readInbound);
-    if (!inbound.ok) return { inbound: refused(inbound.denial), outbound: null, token: null };
-    const outbound = answer('outbound', (result) => readOutbound(result, options.maxTtlSeconds));
-    return outbound.ok
-      ? { inbound: ALLOWED, outbound: ALLOWED, token: outbound.value }
-      : { inbound: ALLOWED, outbound: refused(outbound.denial), token: null };
   };
 }
 

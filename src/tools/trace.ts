@@ -3,7 +3,7 @@
  * expression that kept it from it, with values. What stands below a rule are the rules that it asked, in order.
  */
 import type { TraceEvent } from '../opa/requests.ts';
-import type { PolicyFiles } from './policy-files.ts';
+import type { Files } from './source-folder.ts';
 import { createFrame, cut, type Frame, type Places, splitEquation } from './trace-frame.ts';
 import { longestPaths, type Path } from './trace-refs.ts';
 
@@ -49,7 +49,7 @@ interface Open {
   row: number;
 }
 
-export function readTrace(events: readonly TraceEvent[], files: PolicyFiles): Trace {
+export function readTrace(events: readonly TraceEvent[], files: Files): Trace {
   const places: Places = { byText: new Map(), byRule: new Map(), returned: new Map(), isRule: rulesOf(files) };
   const root = newStep('', '', 0, '', 0);
   const open: Open[] = [{ step: root, isOwn: true, frame: createFrame(places), row: 0 }];
@@ -156,7 +156,7 @@ function splitArguments(text: string): string[] {
 }
 
 /** Rules by the names that stand at the beginning of lines: enough to tell them from data. */
-function rulesOf(files: PolicyFiles): (path: Path) => boolean {
+function rulesOf(files: Files): (path: Path) => boolean {
   const names = new Set<string>();
   for (const [file, text] of Object.entries(files)) {
     const name = file.endsWith('.rego') ? /^package\s+([\w.]+)/m.exec(text)?.[1] : undefined;

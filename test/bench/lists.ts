@@ -15,10 +15,12 @@ import { startEnvoy } from '../../examples/reference/gateway.ts';
 import { bold, dim } from '../../examples/reference/paint.ts';
 import type { RunningProcess } from '../../examples/reference/process.ts';
 import { bringEnvoy } from '../../scripts/envoy.ts';
+import { readBundle } from '../../src/bundle/bundle.ts';
 import { judgeVisible, type Reader } from '../../src/check/visible.ts';
 import { noFacts } from '../../src/http.ts';
 import { LISTS, type ListRow } from '../../src/mcp/lists.ts';
 import { readOperation } from '../../src/mcp/operation.ts';
+import { OPA_DEFAULTS } from '../../src/opa/opa.ts';
 import { loadPolicy, type Policy } from '../../src/policy/policy.ts';
 import { publicName, type Resource } from '../../src/resource.ts';
 import type { Principal } from '../../src/token/principal.ts';
@@ -81,7 +83,8 @@ function toolsOf(size: number): { readonly name: string; readonly description: s
 async function measureJudging(size: number, rounds: number): Promise<Pick<Row, 'first' | 'warm'>> {
   const archive = await readFile(BUNDLE);
   const items = toolsOf(size).map((value) => ({ name: value.name, value: { ...value } }));
-  const load = () => loadPolicy({ archive, maxBundleBytes: 2 ** 25, maxMemoryBytes: 2 ** 26, maxTtlSeconds: 5, now: Date.now });
+  const bundle = await readBundle(archive, { maxBytes: 2 ** 25, signing: null, compile: OPA_DEFAULTS });
+  const load = () => loadPolicy(bundle, { maxMemoryBytes: 2 ** 26, maxTtlSeconds: 5, now: Date.now });
   const judge = (policy: Policy): number => {
     const start = performance.now();
     const shown = judgeVisible(reader(), LISTS.get('tools/list') as ListRow, items, portsOf(policy));

@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { searchOpa } from '../../scripts/opa.ts';
+import { readBundle } from '../../src/bundle/bundle.ts';
 import { parseConfig } from '../../src/config.ts';
+import { OPA_DEFAULTS } from '../../src/opa/opa.ts';
 import { loadPolicy } from '../../src/policy/policy.ts';
 import { documents, labelledBlocks, read } from './tree.ts';
 
@@ -158,8 +160,8 @@ describe('the policy of docs/policy.md', async () => {
       execFileSync(opa.path as string, args, { cwd: dir });
       execFileSync(opa.path as string, ['fmt', '--fail', '--list', '.'], { cwd: dir });
       const archive = await readFile(join(dir, 'bundle.tar.gz'));
-      const limits = { maxBundleBytes: 1 << 24, maxMemoryBytes: 1 << 25, maxTtlSeconds: 5 };
-      const policy = await loadPolicy({ archive, ...limits, now: Date.now });
+      const bundle = await readBundle(archive, { maxBytes: 1 << 24, signing: null, compile: OPA_DEFAULTS });
+      const policy = await loadPolicy(bundle, { maxMemoryBytes: 1 << 25, maxTtlSeconds: 5, now: Date.now });
       const ask = (method: string, tool: string | null, known: boolean, readOnlyHint: boolean, scopes: string[]) => {
         const mcp = { method, tool, backend: 'orders' };
         return policy.ask(

@@ -42,7 +42,11 @@ test('what is not named stays out of the build: the list of what goes in is shor
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
   assert.equal(everything, '*');
-  for (const line of named) assert.match(line, /^!(src|proto|[\w.-]+\.json|\.npmrc)$/);
+  for (const line of named)
+    assert.match(
+      line,
+      /^!(src|proto|templates|compiler\/(opa\.wasm\.zst|LICENSES\.md)|policies\/schemas\/[\w.]+|[\w.-]+\.json|\.npmrc)$/,
+    );
 });
 
 describe('the image', { skip: builderProblem() ?? false }, () => {
@@ -93,8 +97,17 @@ describe('the image', { skip: builderProblem() ?? false }, () => {
     assert.equal(config.Labels['org.opencontainers.image.version'], '1.2.3');
   });
 
-  test('holds the compiled sidecar, its proto files, and exactly the packages that it needs to run', () => {
-    assert.deepEqual(globSync('*', { cwd: join(files, 'app') }).sort(), ['dist', 'node_modules', 'package.json', 'proto']);
+  test('holds the compiled sidecar, its proto files, what its tools need, and exactly the packages that it needs to run', () => {
+    assert.deepEqual(globSync('*', { cwd: join(files, 'app') }).sort(), [
+      'compiler',
+      'dist',
+      'node_modules',
+      'package.json',
+      'policies',
+      'proto',
+      'templates',
+    ]);
+    assert.deepEqual(globSync('*', { cwd: join(files, 'app/compiler') }).sort(), ['LICENSES.md', 'opa.wasm.zst']);
     assert.deepEqual(
       globSync('**/*', { cwd: join(files, 'app/dist') }).filter((name) => /\.ts$|test/.test(name)),
       [],

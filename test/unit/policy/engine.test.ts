@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { before, suite, test } from 'node:test';
 import fc from 'fast-check';
-import { type BundleLimits, readBundle } from '../../../src/policy/bundle.ts';
+import { readBundle } from '../../../src/bundle/bundle.ts';
+import { type BundleRefusal, PolicyRefused } from '../../../src/bundle/refusal.ts';
 import { readResultSet } from '../../../src/policy/decision.ts';
-import { type Engine, type Entrypoint, loadEngine, PolicyRefused } from '../../../src/policy/engine.ts';
+import { type Engine, type Entrypoint, loadEngine } from '../../../src/policy/engine.ts';
 import type { Result } from '../../../src/result.ts';
-import { fixtureBundle } from '../support/bundles.ts';
+import { bundleRules, fixtureBundle } from '../support/bundles.ts';
 
-const limits: BundleLimits = { maxBytes: 1 << 24 };
 const MIB = 1024 * 1024;
 const allowed = { allow: true, reason: 'allowed' };
 
@@ -15,8 +15,8 @@ async function load(
   name: 'echo' | 'needy' | 'lacking',
   options: { data?: object; maxMemoryBytes?: number } = {},
 ): Promise<Engine> {
-  const { wasm, data } = await readBundle(fixtureBundle(name), limits);
-  return loadEngine({ wasm, data, maxMemoryBytes: 32 * MIB, now: () => 0, ...options });
+  const { wasm, data } = await readBundle(fixtureBundle(name), bundleRules);
+  return loadEngine({ wasm, data: JSON.parse(data), maxMemoryBytes: 32 * MIB, now: () => 0, ...options });
 }
 
 function input(args: unknown, subject = 'alice'): string {
@@ -34,34 +34,44 @@ function answer(results: Result<string>): unknown {
 const hungry = { hungry: Array.from({ length: 200 }, (_, index) => index) };
 
 suite('a policy is refused when it is loaded', () => {
-  const refused = (why: RegExp) => (error: unknown) => {
+  const refused = (code: BundleRefusal, why: RegExp) => (error: unknown) => {
     assert.ok(error instanceof PolicyRefused, String(error));
+    assert.equal(error.code, code);
     assert.match(error.message, why);
     return true;
   };
 
   test('if it asks for a built-in that is not supplied', async () => {
-    await assert.rejects(load('needy'), refused(/built-ins that are not supplied: http.send/));
+    await assert.rejects(load('needy'), refused('builtin_missing', /built-ins that are not supplied: http.send/));
   });
 
   test('if it lacks an entry point', async () => {
-    await assert.rejects(load('lacking'), refused(/lacks the entry points mcp\/outbound\/decision/));
+    await assert.rejects(load('lacking'), refused('entrypoint_missing', /lacks the entry points mcp\/outbound\/decision/));
   });
 
   test('if it is no WebAssembly', async () => {
     for (const wasm of [new Uint8Array(0), Buffer.from('policy'), Buffer.from('\0asm\x01\0\0\0rest', 'latin1')]) {
-      await assert.rejects(loadEngine({ wasm, data: {}, maxMemoryBytes: MIB, now: () => 0 }), refused(/not WebAssembly/));
+      await assert.rejects(
+        loadEngine({ wasm, data: {}, maxMemoryBytes: MIB, now: () => 0 }),
+        refused('wasm_invalid', /not WebAssembly/),
+      );
     }
   });
 
   test('if it is WebAssembly, but nothing that OPA compiled', async () => {
     const empty = Buffer.from('\0asm\x01\0\0\0', 'latin1');
-    await assert.rejects(loadEngine({ wasm: empty, data: {}, maxMemoryBytes: MIB, now: () => 0 }), refused(/cannot be loaded/));
+    await assert.rejects(
+      loadEngine({ wasm: empty, data: {}, maxMemoryBytes: MIB, now: () => 0 }),
+      refused('wasm_invalid', /cannot be loaded/),
+    );
   });
 
   test('if its data does not fit into the memory it may have', async () => {
     const data = { many: Array.from({ length: 50_000 }, (_, index) => `value ${index}`) };
-    await assert.rejects(load('echo', { data, maxMemoryBytes: 2 * MIB }), refused(/cannot be loaded: opa_malloc/));
+    await assert.rejects(
+      load('echo', { data, maxMemoryBytes: 2 * MIB }),
+      refused('wasm_invalid', /cannot be loaded: opa_malloc/),
+    );
   });
 });
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { readBundle } from '../../../src/bundle/bundle.ts';
 import { loadPolicy, type Policy } from '../../../src/policy/policy.ts';
-import { echoBundle, fixtureBundle } from '../support/bundles.ts';
+import { bundleRules, echoBundle, fixtureBundle } from '../support/bundles.ts';
 
-function load(archive: Uint8Array, maxTtlSeconds = 5): Promise<Policy> {
-  return loadPolicy({ archive, maxBundleBytes: 1 << 24, maxMemoryBytes: 1 << 25, maxTtlSeconds, now: Date.now });
+async function load(archive: Uint8Array, maxTtlSeconds = 5): Promise<Policy> {
+  const bundle = await readBundle(archive, bundleRules);
+  return loadPolicy(bundle, { maxMemoryBytes: 1 << 25, maxTtlSeconds, now: Date.now });
 }
 
 function ask(policy: Policy, args: object) {

@@ -3,6 +3,10 @@ import { readFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { extract, type Header, pack } from 'tar-stream';
+import type { BundleRules } from '../../../src/bundle/bundle.ts';
+import { OPA_DEFAULTS } from '../../../src/opa/opa.ts';
+
+export const bundleRules: BundleRules = { maxBytes: 1 << 24, signing: null, compile: OPA_DEFAULTS };
 
 type Name = 'echo' | 'needy' | 'lacking';
 
@@ -21,7 +25,7 @@ export async function packBundle(members: readonly Member[]): Promise<Buffer> {
 export async function packTar(members: readonly Member[]): Promise<Buffer> {
   const tar = pack();
   for (const { content = '', ...header } of members) {
-    if (header.type === undefined || header.type === 'file') tar.entry(header, Buffer.from(content as string));
+    if (header.type === undefined || header.type.endsWith('file')) tar.entry(header, Buffer.from(content as string));
     else tar.entry(header);
   }
   tar.finalize();

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import { openToolOpa } from '../../../src/tools/ask-opa.ts';
 import { openJudge } from '../../../src/tools/judge.ts';
+import { buildArchive, openToolOpa } from '../../../src/tools/loading.ts';
 import { runPolicy } from '../../../src/tools/policy-command.ts';
+import { readSourceFolder } from '../../../src/tools/source-folder.ts';
 import { changedBundle, changeJson } from '../../support/bundles.ts';
 import { idOf, morning, POLICIES, recordedLine } from '../../support/decision-lines.ts';
 
@@ -20,6 +21,8 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'verbs-'));
   const opa = openToolOpa();
   const judge = await openJudge(BUNDLE, opa, { maxTtlSeconds: 5 });
+  const sources = await readSourceFolder(POLICIES);
+  await writeFile(file('plain.tar.gz'), await buildArchive(opa, sources, { target: 'rego', revision: 'plain-1' }));
   await opa.close();
   const pay = { who: 'alice', tool: 'transferFunds', args: { from: 'A', to: 'B', amount: 2_000_000, currency: 'EUR' } };
   const lines = [
@@ -76,7 +79,7 @@ describe('what cannot be done is said, with 2', () => {
     [['replay', BUNDLE], /--bundle NEW is needed/],
     [['replay', '--bundle', BUNDLE], /a file of decisions is needed/],
     [['replay', '--bundle', BUNDLE, '--fail-on', 'perhaps', BUNDLE], /--fail-on perhaps: one of any/],
-    [['replay', '--bundle', import.meta.filename, BUNDLE], /the sidecar would not load it: .*gzipped tar/],
+    [['replay', '--bundle', import.meta.filename, BUNDLE], /the sidecar would not load this: .*gzipped tar/],
     [['replay', '--bundle', BUNDLE, '/nowhere'], /nowhere: there is no such file or folder/],
     [['explain'], /a DECISION_ID is needed/],
     [['explain', 'x'], /--log FILE is needed/],
@@ -91,14 +94,20 @@ describe('what cannot be done is said, with 2', () => {
   }
 });
 
-describe('eval of a bundle without the Rego of its entry points', () => {
+describe('eval of a bundle', () => {
   const asked = ['--people', join(POLICIES, 'people.yaml'), '--backend', 'enterprise-ledger'];
 
-  test('gives the verdict and the token, and says that there is no trace', async () => {
+  test('without the Rego of its entry points gives verdict and token, and says that there is no trace', async () => {
     const { code, output } = await run('eval', BUNDLE, '--as', 'bob', ...asked, '--tool', 'getBalance');
     assert.equal(code, 0);
     assert.match(output, /^allow\n\nthe backend would get a token\n.*\n {2}scope {5}enterprise-ledger:getBalance\n/);
     assert.match(output, /no trace: the bundle has no Rego of its entry points/);
+  });
+
+  test('of plain Rego it has the trace', async () => {
+    const { output } = await run('eval', file('plain.tar.gz'), '--as', 'bob', ...asked, '--tool', 'getCustomerPII');
+    assert.match(output, /revision plain-1\n\ninbound\n {2}- decision {2}\/mcp\/inbound\.rego:\d+\n/);
+    assert.match(output, /"pii:read" in \["ledger:read", "directory:read"\]/);
   });
 
   test('an expectation that is not met is a finding', async () => {

@@ -1,0 +1,96 @@
+/**
+ * Policies as the tools use them: built out of a folder by OPA, read and loaded as the sidecar does. The one place here that
+ * knows how a bundle becomes an engine.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { unpackArchive } from '../bundle/archive.ts';
+import { type Bundle, readBundle } from '../bundle/bundle.ts';
+import { compileModules, OPTIONAL_ENTRYPOINTS, REQUIRED_ENTRYPOINTS } from '../bundle/compile.ts';
+import { NO_CACHE } from '../bundle/compiled-cache.ts';
+import { readTree } from '../bundle/json-tree.ts';
+import { findManifest, readManifest } from '../bundle/manifest.ts';
+import { PolicyRefused } from '../bundle/refusal.ts';
+import type { Signing } from '../bundle/signature.ts';
+import { type Opa, OpaFailed, openOpa } from '../opa/opa.ts';
+import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
+import { openEngine } from './engine.ts';
+import { describeFileProblem, EXIT, ToolError } from './io.ts';
+import { describeProblem, sortProblems } from './problems.ts';
+import { readSourceFolder, type SourceFolder, withoutTests } from './source-folder.ts';
+
+/** Far beyond what a sidecar allows: a tool has the machine for itself. */
+const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024;
+export const OPA_OPTIONS = { timeoutMs: 300_000, maxMemoryBytes: 2 * 1024 * 1024 * 1024 };
+
+/** Patient: it may be a large policy on a busy machine. */
+export function openToolOpa(): Opa {
+  return openOpa(OPA_OPTIONS);
+}
+
+/** Rejects with ToolError where OPA comes to no answer. */
+export async function askOpa<R extends OpaRequest>(opa: Opa, request: R): Promise<OpaAnswer<R['command']>> {
+  try {
+    return await opa.ask(request);
+  } catch (cause) {
+    throw cause instanceof OpaFailed ? new ToolError(cause.message) : cause;
+  }
+}
+
+/** The policy itself has to be mended. */
+export function problemsFound(problems: readonly OpaProblem[], folder: SourceFolder): ToolError {
+  const told = sortProblems(problems).map((one) => describeProblem(one, folder));
+  return new ToolError(told.join('').trimEnd(), EXIT.found);
+}
+
+export interface BuildOptions {
+  readonly target: 'rego' | 'wasm';
+  /** Without it the one in `.manifest`. */
+  readonly revision?: string;
+}
+
+/** A gzipped tar as `opa build --bundle` writes it. Rejects with ToolError. */
+export async function buildArchive(opa: Opa, folder: SourceFolder, { target, revision }: BuildOptions): Promise<Buffer> {
+  const { result, errors } = await askOpa(opa, {
+    command: 'build',
+    target,
+    files: withoutTests(folder.files),
+    as_bundle: true,
+    entrypoints: target === 'wasm' ? REQUIRED_ENTRYPOINTS : [],
+    optional_entrypoints: target === 'wasm' ? OPTIONAL_ENTRYPOINTS : [],
+    ...(revision === undefined ? {} : { revision }),
+  });
+  if (errors !== undefined) throw problemsFound(errors, folder);
+  return Buffer.from(result.bundle, 'base64');
+}
+
+/** As the sidecar would, with other limits. Rejects with ToolError. */
+export async function loadArchive(opa: Opa, archive: Uint8Array, signing: Signing | null = null): Promise<Bundle> {
+  const compiled = { ...NO_CACHE, read: () => compileArchive(opa, archive) };
+  try {
+    const bundle = await readBundle(archive, { maxBytes: MAX_BUNDLE_BYTES, signing, compile: OPA_OPTIONS }, compiled);
+    await openEngine(bundle);
+    return bundle;
+  } catch (cause) {
+    if (cause instanceof PolicyRefused) throw new ToolError(`the sidecar would not load this: ${cause.message}`, EXIT.found);
+    throw cause;
+  }
+}
+
+/** By the OPA that is open already: to begin another takes longer than to compile. */
+async function compileArchive(opa: Opa, archive: Uint8Array): Promise<Uint8Array> {
+  const members = await unpackArchive(archive, MAX_BUNDLE_BYTES);
+  const manifest = findManifest(members);
+  const rules = readManifest(manifest === null ? undefined : readTree(members.get(manifest) as Uint8Array), members);
+  const rego = [...members].filter(([name]) => name.endsWith('.rego'));
+  const modules = Object.fromEntries(rego.map(([name, bytes]) => [name, bytes.toString()]));
+  return compileModules(modules, rules, (request) => askOpa(opa, request), NO_CACHE);
+}
+
+/** A bundle as it is, or what a folder would be built into. Rejects with ToolError. */
+export async function readArchive(opa: Opa, path: string): Promise<Uint8Array> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw describeFileProblem(path, cause);
+  });
+  if (!found.isDirectory()) return readFile(path);
+  return buildArchive(opa, await readSourceFolder(path), { target: 'rego', revision: 'draft' });
+}
