@@ -1,9 +1,9 @@
 /** Lines of a decision log as the sidecar would have written them: what people of policies/people.yaml asked, and what a policy said. */
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { unknownBackend } from '../../src/tools/known-backends.ts';
 import { type Imagined, imagineInput } from '../../src/tools/asked-input.ts';
 import type { Judge, Said } from '../../src/tools/judge.ts';
+import { unknownBackend } from '../../src/tools/known-backends.ts';
 import { readPeople } from '../../src/tools/people.ts';
 
 export const POLICIES = fileURLToPath(new URL('../../policies', import.meta.url));

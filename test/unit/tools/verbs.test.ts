@@ -106,7 +106,7 @@ describe('eval of a bundle', () => {
 
   test('of plain Rego it has the trace', async () => {
     const { output } = await run('eval', file('plain.tar.gz'), '--as', 'bob', ...asked, '--tool', 'getCustomerPII');
-    assert.match(output, /revision plain-1\n\ninbound\n {2}- decision {2}\/mcp\/inbound\.rego:\d+\n/);
+    assert.match(output, /revision plain-1\n\ninbound\n {2}- decision {2}mcp\/inbound\.rego:\d+\n/);
     assert.match(output, /"pii:read" in \["ledger:read", "directory:read"\]/);
   });
 
