@@ -39,7 +39,12 @@ interface Opa {
 export function check(opa: Opa, folder: string = POLICIES): void {
   checkTable(opa, folder);
   say('Rego: format');
-  run(opa, ['fmt', '--list', '--fail', ...REGO, ...examplesBeside(folder)], folder, 'not formatted, `node scripts/policies.ts fmt` does it:');
+  run(
+    opa,
+    ['fmt', '--list', '--fail', ...REGO, ...examplesBeside(folder)],
+    folder,
+    'not formatted, `node scripts/policies.ts fmt` does it:',
+  );
   say('Rego: strict compilation, and every reference to input against schemas/input.v1.json');
   run(opa, ['check', '--strict', '--schema', 'schemas', ...ALONE], folder, 'the policies do not compile');
   for (const paths of libraryAndExamples(folder)) {

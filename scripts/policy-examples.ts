@@ -7,8 +7,8 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openToolOpa } from '../src/tools/ask-opa.ts';
 import { openJudge } from '../src/tools/judge.ts';
+import { openToolOpa } from '../src/tools/loading.ts';
 import { idOf, morning, POLICIES, recordedLine } from '../test/support/decision-lines.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
@@ -25,20 +25,20 @@ const CHANGES: readonly (readonly [string, string])[] = [
   ['listAccounts: {scopes: [ledger:read], roles: any}', 'listAccounts: {scopes: [ledger:read], roles: any, ttl_seconds: 2}'],
 ];
 
-export interface Example {
+interface Example {
   readonly command: string;
   readonly output: string;
   readonly code: number;
 }
 
-export interface Examples {
+interface Examples {
   readonly folder: string;
   /** Runs a command as it stands in the document, with that folder as the current one. */
   readonly run: (command: string) => Promise<Example>;
   readonly remove: () => Promise<void>;
 }
 
-export async function openExamples(): Promise<Examples> {
+async function openExamples(): Promise<Examples> {
   const folder = await mkdtemp(join(tmpdir(), 'policy-examples-'));
   for (const name of ['main', 'policies']) {
     await cp(POLICIES, join(folder, name), { recursive: true, filter: (path) => !path.endsWith('.tar.gz') });
@@ -85,7 +85,7 @@ const shown =
   async ({ run }) =>
     block(await run(command));
 
-export const COMMANDS = {
+const COMMANDS = {
   replay: 'mcp-ext-authz policy replay --bundle policies --against main decisions.ndjson',
   markdown: 'mcp-ext-authz policy replay --bundle policies --against main --fail-on allow-to-deny --markdown decisions.ndjson',
   eval: `mcp-ext-authz policy eval main --as alice --backend enterprise-ledger --tool transferFunds --args '{"from":"ACC-1","to":"ACC-2","amount":1200000,"currency":"EUR"}'`,
@@ -114,7 +114,12 @@ async function explainCommand(folder: string): Promise<string> {
 
 let made: Promise<ReadonlyMap<string, string>> | null = null;
 
-/** All of them, made once: several parts of the documents ask. */
+/** By name, as they stand in the documents; made once. */
+export function makeExamples(): Promise<ReadonlyMap<string, string>> {
+  made ??= makeAll();
+  return made;
+}
+
 async function makeAll(): Promise<ReadonlyMap<string, string>> {
   const examples = await openExamples();
   try {
@@ -128,10 +133,7 @@ async function makeAll(): Promise<ReadonlyMap<string, string>> {
 }
 
 function region(name: string): () => Promise<string> {
-  return async () => {
-    made ??= makeAll();
-    return (await made).get(name) as string;
-  };
+  return async () => (await makeExamples()).get(name) as string;
 }
 
 const regions = (makes: object) => Object.fromEntries(Object.keys(makes).map((name) => [name, region(name)]));

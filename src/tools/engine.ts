@@ -1,35 +1,60 @@
 /** The sidecar's engine for the tools: the one place here that knows how one is made and asked. */
 
-import { readInbound, readOutbound, readResultSet } from '../policy/decision.ts';
-import { compileModule, createEngine, ENTRYPOINTS } from '../policy/engine.ts';
+import { type Outbound, readInbound, readOutbound, readResultSet } from '../policy/decision.ts';
+import { compileModule, createEngine, ENTRYPOINTS, type Entrypoint } from '../policy/engine.ts';
+import { ok, type Result } from '../result.ts';
 
 /** As large as one may be made in a configuration. */
 const MAX_MEMORY_BYTES = 128 * 1024 * 1024;
 const MAX_TTL_SECONDS = 60;
 
+/** What both rules answer; outbound is asked only after inbound allowed. */
+export interface ToolAnswer {
+  readonly inbound: Result<unknown>;
+  readonly outbound: Result<Outbound> | null;
+}
+
 export interface ToolEngine {
-  /** Asks both rules as the sidecar does, outbound only after inbound allowed; the reason of the one that decided. */
+  /** Asks both rules as the sidecar does. */
+  readonly answer: (input: string) => ToolAnswer;
+  /** The reason of the rule that decided. */
   readonly decide: (input: string) => string;
   /** Inbound alone, its answer not read. */
   readonly evaluate: (input: string) => void;
 }
 
-/** Rejects with PolicyRefused. @param data JSON text. */
-export async function openEngine({ wasm, data }: { readonly wasm: Uint8Array; readonly data: string }): Promise<ToolEngine> {
-  const module = await compileModule(wasm);
-  const engine = createEngine({ module, data: JSON.parse(data) as object, maxMemoryBytes: MAX_MEMORY_BYTES, now: Date.now });
+export interface ToolEngineOptions {
+  readonly maxTtlSeconds?: number;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+}
 
-  function decide(input: string): string {
-    const ask = engine.take(input);
-    const inbound = ask(ENTRYPOINTS.inbound);
-    if (!inbound.ok) return inbound.denial.reason;
-    const judged = readInbound(readResultSet(inbound.value));
-    if (!judged.ok) return judged.denial.reason;
-    const outbound = ask(ENTRYPOINTS.outbound);
-    if (!outbound.ok) return outbound.denial.reason;
-    const token = readOutbound(readResultSet(outbound.value), MAX_TTL_SECONDS);
-    return token.ok ? 'allowed' : token.denial.reason;
+/** Rejects with PolicyRefused. @param data JSON text. */
+export async function openEngine(
+  { wasm, data }: { readonly wasm: Uint8Array; readonly data: string },
+  { maxTtlSeconds = MAX_TTL_SECONDS, now = Date.now }: ToolEngineOptions = {},
+): Promise<ToolEngine> {
+  const module = await compileModule(wasm);
+  const engine = createEngine({ module, data: JSON.parse(data) as object, maxMemoryBytes: MAX_MEMORY_BYTES, now });
+
+  function answer(input: string): ToolAnswer {
+    const evaluate = engine.take(input);
+    const ask = (entrypoint: Entrypoint): Result<unknown> => {
+      const results = evaluate(ENTRYPOINTS[entrypoint]);
+      return results.ok ? ok(readResultSet(results.value)) : results;
+    };
+    const asked = ask('inbound');
+    const inbound = asked.ok ? readInbound(asked.value) : asked;
+    if (!inbound.ok) return { inbound, outbound: null };
+    const outbound = ask('outbound');
+    return { inbound, outbound: outbound.ok ? readOutbound(outbound.value, maxTtlSeconds) : outbound };
   }
 
-  return { decide, evaluate: (input) => void engine.take(input)(ENTRYPOINTS.inbound) };
+  function decide(input: string): string {
+    const { inbound, outbound } = answer(input);
+    const last = outbound ?? inbound;
+    return last.ok ? 'allowed' : last.denial.reason;
+  }
+
+  return { answer, decide, evaluate: (input) => void engine.take(input)(ENTRYPOINTS.inbound) };
 }

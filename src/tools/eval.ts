@@ -8,14 +8,13 @@ import { join } from 'node:path';
 import { text as readStream } from 'node:stream/consumers';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import type { PolicyInput } from '../policy/input.ts';
-import { openToolOpa } from './ask-opa.ts';
 import { imagineInput } from './asked-input.ts';
 import { type Evaluation, evaluate } from './evaluation.ts';
 import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
-import { type Judge, openJudge } from './judge.ts';
+import { isFolder, type Judge, openJudge } from './judge.ts';
 import { type KnownBackend, type KnownBackends, readBackends, readConfigFile, unknownBackend } from './known-backends.ts';
+import { openToolOpa } from './loading.ts';
 import { type Person, readPeople } from './people.ts';
-import { isFolder } from './policy-files.ts';
 import { describeEvaluation } from './trace-text.ts';
 import { describeSaid, describeToken, lastSaid } from './verdict-text.ts';
 
@@ -118,7 +117,7 @@ function findBackend(backends: KnownBackends, name: string | undefined, tool: st
 }
 
 async function findPerson(who: string, values: Values, path: string): Promise<Person> {
-  const known = await findKnown(who, values.people ?? peopleBeside(path));
+  const known = await findKnown(who, values.people ?? (await peopleBeside(path)));
   const client = values.client ?? known?.client ?? null;
   if (client === null)
     throw new UsageError(
@@ -141,8 +140,8 @@ async function findKnown(who: string, file: string | null): Promise<Person | nul
   return (file === null ? null : (await readPeople(file)).get(who)) ?? null;
 }
 
-function peopleBeside(path: string): string | null {
-  const beside = isFolder(path) ? join(path, 'people.yaml') : null;
+async function peopleBeside(path: string): Promise<string | null> {
+  const beside = (await isFolder(path)) ? join(path, 'people.yaml') : null;
   return beside !== null && existsSync(beside) ? beside : null;
 }
 

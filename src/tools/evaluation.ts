@@ -3,7 +3,7 @@ import type { Opa } from '../opa/opa.ts';
 import { ENTRYPOINTS, type Entrypoint } from '../policy/engine.ts';
 import { ToolError } from './io.ts';
 import type { Judge, Judged } from './judge.ts';
-import { describeProblems } from './policy-files.ts';
+import { askOpa, problemsFound } from './loading.ts';
 import { readTrace, type Step } from './trace.ts';
 import { pathText, valueAt } from './trace-refs.ts';
 
@@ -40,12 +40,12 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const judged = judge.ask(JSON.stringify(input), atMs);
   const untraced = { judged, inbound: null, outbound: null, data: [], output: '', doubts: [NO_SOURCES] };
-  if (!Object.keys(sources.files).some((name) => name.endsWith('.rego'))) return untraced;
+  if (!hasEntryPoints(sources)) return untraced;
 
   const rules: readonly Entrypoint[] = judged.outbound === null ? ['inbound'] : ['inbound', 'outbound'];
   const query = queryOf(rules, sources, atMs);
-  const { result, errors } = await opa.ask({ command: 'eval', files: sources.files, query, input, trace: true });
-  if (errors !== undefined) throw new ToolError(`${sources.path}: ${describeProblems(errors)}`);
+  const { result, errors } = await askOpa(opa, { command: 'eval', files: sources.files, query, input, trace: true });
+  if (errors !== undefined) throw new ToolError(problemsFound(errors, { ...sources, schemas: {} }).message);
   const values = (result.value ?? []) as unknown[][];
   if (values[0]?.length === 0 && !sources.isFolder && judged.inbound.reason !== 'policy_undefined') return untraced;
 
@@ -60,6 +60,13 @@ export async function evaluate(
     output: result.output ?? '',
     doubts: doubts.filter((doubt) => doubt !== null),
   };
+}
+
+/** Of a bundle that was made for wasm the packages are there, and their `decision` is not. */
+function hasEntryPoints({ files }: Judge): boolean {
+  const modules = Object.entries(files).flatMap(([name, text]) => (name.endsWith('.rego') ? [text] : []));
+  const inbound = modules.filter((text) => /^package\s+mcp\.inbound\s*$/m.test(text));
+  return modules.length > 0 && (inbound.length === 0 || inbound.some((text) => /^(default\s+)?decision\b/m.test(text)));
 }
 
 function nameOf(rule: Entrypoint): string {

@@ -6,12 +6,12 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isObject } from '../mcp/message.ts';
 import { describeCause } from '../telemetry/redact.ts';
-import { openToolOpa } from './ask-opa.ts';
 import { evaluate } from './evaluation.ts';
 import { type Explained, explainJson, explainText } from './explanation.ts';
 import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
 import { readConfigFile } from './known-backends.ts';
+import { openToolOpa } from './loading.ts';
 import { readEvents } from './log-events.ts';
 import { type Recorded, readRecorded } from './recorded.ts';
 

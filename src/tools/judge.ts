@@ -2,16 +2,16 @@
  * A policy to be asked about whatever is given to it, as the sidecar would decide: compiled to WebAssembly, evaluated by the
  * sidecar's own engine, its answers read as strictly. It runs in this thread and has no deadline: it is for people and for CI.
  */
-import { isObject, type JsonObject } from '../mcp/message.ts';
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import type { Bundle } from '../bundle/bundle.ts';
 import type { Opa } from '../opa/opa.ts';
-import { type Outbound, readInbound, readOutbound, readResultSet } from '../policy/decision.ts';
-import { indexDeclared, pickDeclared, readDeclared } from '../policy/declared-arguments.ts';
-import { compileModule, createEngine, ENTRYPOINTS, type Entrypoint } from '../policy/engine.ts';
+import type { Outbound } from '../policy/decision.ts';
 import type { Reason } from '../reasons.ts';
-import type { Result } from '../result.ts';
 import type { Denial } from '../verdict.ts';
-import { loadArchive, readArchive } from './loading.ts';
-import { draftRevision, isFolder } from './policy-files.ts';
+import { openEngine } from './engine.ts';
+import { describeFileProblem, ToolError } from './io.ts';
+import { buildArchive, loadArchive } from './loading.ts';
 import { type Files, readSourceFolder, withoutTests } from './source-folder.ts';
 
 /** What one rule said. */
@@ -46,52 +46,65 @@ export interface Judge {
 }
 
 export interface JudgeOptions {
-  readonly maxMemoryBytes?: number;
   readonly maxTtlSeconds: number;
 }
 
 /** As many as the configuration may allow: what was recorded has passed its own limit. */
 export const MOST_TTL_SECONDS = 60;
-const MAX_MEMORY_BYTES = 1 << 27;
 
-/** @param path a bundle, or a folder of Rego. Rejects with ToolError. */
+/** @param path a bundle, or a folder of Rego and data. Rejects with ToolError. */
 export async function openJudge(path: string, opa: Opa, options: JudgeOptions): Promise<Judge> {
-  const folder = isFolder(path) ? await readSourceFolder(path) : null;
-  const sources = folder === null ? null : withoutTests(folder.files);
-  const revision = sources === null ? undefined : draftRevision(sources);
-  const bundle = await loadArchive(opa, await readArchive(opa, path, revision));
-  const data = JSON.parse(bundle.data) as JsonObject;
+  const folder = await isFolder(path);
+  const sources = folder ? withoutTests((await readSourceFolder(path)).files) : null;
+  const bundle = await load(path, sources, opa);
+  const data = JSON.parse(bundle.data) as object;
   return {
     path,
-    isFolder: folder !== null,
+    isFolder: folder,
     revision: bundle.revision,
     digest: bundle.digest,
-    // Of a folder the sources are its own: a bundle made for wasm has no entry points in its Rego.
+    // Of a folder the sources are its own: of a bundle made for wasm OPA leaves out the entry points.
     files: sources ?? { ...bundle.modules, 'data.json': bundle.data },
     data,
-    ask: await asker(bundle.wasm, data, options),
+    ask: await asker(bundle, data, options),
   };
 }
 
-async function asker(wasm: Uint8Array, data: JsonObject, options: JudgeOptions): Promise<Judge['ask']> {
+export async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw describeFileProblem(path, cause);
+  });
+  return found.isDirectory();
+}
+
+async function load(path: string, files: Files | null, opa: Opa): Promise<Bundle> {
+  try {
+    if (files === null) return await loadArchive(opa, await readFile(path));
+    const folder = { path, files, schemas: {} };
+    return await loadArchive(opa, await buildArchive(opa, folder, { target: 'wasm', revision: draftRevision(files) }));
+  } catch (cause) {
+    // Nothing was found out: that is no finding.
+    throw cause instanceof ToolError ? new ToolError(`${path}: ${cause.message}`) : cause;
+  }
+}
+
+/** What a folder is called where a bundle has its revision. */
+function draftRevision(files: Files): string {
+  return `draft-${createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 12)}`;
+}
+
+async function asker(bundle: Bundle, data: object, { maxTtlSeconds }: JudgeOptions): Promise<Judge['ask']> {
   let now = 0;
-  const module = await compileModule(wasm);
-  const maxMemoryBytes = options.maxMemoryBytes ?? MAX_MEMORY_BYTES;
-  const engine = createEngine({ module, data, maxMemoryBytes, now: () => now });
-  const declared = indexDeclared(readDeclared(data));
+  const engine = await openEngine(bundle, { maxTtlSeconds, now: () => now });
+  const declared = declaredArguments(data);
   return (input, atMs) => {
     now = atMs;
-    const evaluate = engine.take(keepDeclared(input, declared));
-    const answer = <T>(entrypoint: Entrypoint, read: (result: unknown) => Result<T>): Result<T> => {
-      const results = evaluate(ENTRYPOINTS[entrypoint]);
-      return results.ok ? read(readResultSet(results.value)) : results;
+    const { inbound, outbound } = engine.answer(declared === null ? input : keepDeclared(input, declared));
+    return {
+      inbound: inbound.ok ? ALLOWED : refused(inbound.denial),
+      outbound: outbound === null ? null : outbound.ok ? ALLOWED : refused(outbound.denial),
+      token: outbound?.ok === true ? outbound.value : null,
     };
-    const inbound = answer('inbound', readInbound);
-    if (!inbound.ok) return { inbound: refused(inbound.denial), outbound: null, token: null };
-    const outbound = answer('outbound', (result) => readOutbound(result, options.maxTtlSeconds));
-    return outbound.ok
-      ? { inbound: ALLOWED, outbound: ALLOWED, token: outbound.value }
-      : { inbound: ALLOWED, outbound: refused(outbound.denial), token: null };
   };
 }
 
@@ -107,11 +120,20 @@ function refused({ reason, message, requiredScopes, cause }: Denial): Said {
   };
 }
 
-/** A bundle that declares the arguments it reads is given no others. */
-function keepDeclared(input: string, declared: ReturnType<typeof indexDeclared>): string {
-  const parsed = JSON.parse(input) as { mcp?: { backend?: string; tool?: string | null; arguments?: unknown } };
+type Declared = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+
+function declaredArguments(data: object): Declared | null {
+  return (data as { mcp?: { arguments?: Declared } }).mcp?.arguments ?? null;
+}
+
+/** A bundle that declares the arguments it reads is given no others: `data.mcp.arguments[backend][tool]`. */
+function keepDeclared(input: string, declared: Declared): string {
+  const parsed = JSON.parse(input) as { mcp?: { backend?: string; tool?: string | null; arguments?: Record<string, unknown> } };
   const { backend = '', tool, arguments: given } = parsed.mcp ?? {};
-  const names = typeof tool === 'string' && isObject(given) ? declared(backend, tool) : null;
-  if (names === null || !isObject(given)) return input;
-  return JSON.stringify({ ...parsed, mcp: { ...parsed.mcp, arguments: pickDeclared(given, names) } });
+  const tools = Object.hasOwn(declared, backend) ? declared[backend] : undefined;
+  if (tools === undefined || typeof tool !== 'string' || given === null || typeof given !== 'object') return input;
+  const names = Object.hasOwn(tools, tool) ? tools[tool] : tools['*'];
+  if (!Array.isArray(names)) return input;
+  const kept = Object.fromEntries(Object.entries(given).filter(([name]) => names.includes(name)));
+  return JSON.stringify({ ...parsed, mcp: { ...parsed.mcp, arguments: kept } });
 }

@@ -11,7 +11,7 @@ import { readTree } from '../bundle/json-tree.ts';
 import { findManifest, readManifest } from '../bundle/manifest.ts';
 import { PolicyRefused } from '../bundle/refusal.ts';
 import type { Signing } from '../bundle/signature.ts';
-import { type Opa, OpaFailed } from '../opa/opa.ts';
+import { type Opa, OpaFailed, openOpa } from '../opa/opa.ts';
 import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
 import { openEngine } from './engine.ts';
 import { describeFileProblem, EXIT, ToolError } from './io.ts';
@@ -21,6 +21,11 @@ import { readSourceFolder, type SourceFolder, withoutTests } from './source-fold
 /** Far beyond what a sidecar allows: a tool has the machine for itself. */
 const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024;
 export const OPA_OPTIONS = { timeoutMs: 300_000, maxMemoryBytes: 2 * 1024 * 1024 * 1024 };
+
+/** Patient: it may be a large policy on a busy machine. */
+export function openToolOpa(): Opa {
+  return openOpa(OPA_OPTIONS);
+}
 
 /** Rejects with ToolError where OPA comes to no answer. */
 export async function askOpa<R extends OpaRequest>(opa: Opa, request: R): Promise<OpaAnswer<R['command']>> {

@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: what a Check costs. CPU time (user + system) of the server process for each Check, beside a no-op server
  * on the same protos; memory after a million Checks; latency that ext_authz adds through a real Envoy, open loop.
- * And what it costs to show each caller its own list. `-- --json FILE` writes the figures, `-- --quick` takes fewer rounds,
- * `-- --only cpu,memory,latency,lists` chooses.
+ * And what it costs to show each caller its own list, and how fast recorded decisions are replayed. `-- --json FILE` writes the figures, `-- --quick` takes fewer rounds,
+ * `-- --only cpu,memory,latency,lists,replay` chooses.
  */
 
 import { generateKeyPairSync } from 'node:crypto';
@@ -17,6 +17,7 @@ import { type RunningProcess, startProcess } from '../../examples/reference/proc
 import { measureLatency } from './latency.ts';
 import { measureLists } from './lists.ts';
 import { createLoad } from './load.ts';
+import { measureReplay } from './replay.ts';
 import { createCalls, ORIGIN, toCheckRequest } from './world.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,7 +25,7 @@ const { values } = parseArgs({
   options: {
     json: { type: 'string' },
     quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'cpu,memory,latency,lists' },
+    only: { type: 'string', default: 'cpu,memory,latency,lists,replay' },
   },
 });
 const parts = new Set(values.only.split(','));
@@ -75,6 +76,7 @@ try {
     });
     results.listsMs = await measureLists({ dir, filtered: subjects.mint, unfiltered, token, quick: values.quick, say, progress });
   }
+  if (parts.has('replay')) results.replay = await measureReplay({ dir, quick: values.quick, say, progress });
   if (values.json !== undefined) {
     await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);
     say(`\nwritten to ${values.json}`);

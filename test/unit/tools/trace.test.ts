@@ -1,9 +1,9 @@
 /** Traces of the real OPA, as a person is to read them. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { openToolOpa } from '../../../src/tools/ask-opa.ts';
 import { evaluate } from '../../../src/tools/evaluation.ts';
 import type { Judge } from '../../../src/tools/judge.ts';
+import { openToolOpa } from '../../../src/tools/loading.ts';
 import type { Step } from '../../../src/tools/trace.ts';
 import { describeEvaluation } from '../../../src/tools/trace-text.ts';
 

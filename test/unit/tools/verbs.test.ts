@@ -1,0 +1,212 @@
+/** eval, explain and replay as the command line calls them. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { after, before, describe, test } from 'node:test';
+import { openJudge } from '../../../src/tools/judge.ts';
+import { buildArchive, openToolOpa } from '../../../src/tools/loading.ts';
+import { runPolicy } from '../../../src/tools/policy-command.ts';
+import { readSourceFolder } from '../../../src/tools/source-folder.ts';
+import { changedBundle, changeJson } from '../../support/bundles.ts';
+import { idOf, morning, POLICIES, recordedLine } from '../../support/decision-lines.ts';
+
+const BUNDLE = join(POLICIES, 'bundle.tar.gz');
+
+let folder = '';
+const file = (name: string) => join(folder, name);
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'verbs-'));
+  const opa = openToolOpa();
+  const judge = await openJudge(BUNDLE, opa, { maxTtlSeconds: 5 });
+  const sources = await readSourceFolder(POLICIES);
+  await writeFile(file('plain.tar.gz'), await buildArchive(opa, sources, { target: 'rego', revision: 'plain-1' }));
+  await opa.close();
+  const pay = { who: 'alice', tool: 'transferFunds', args: { from: 'A', to: 'B', amount: 2_000_000, currency: 'EUR' } };
+  const lines = [
+    recordedLine(judge, { who: 'bob', tool: 'getBalance' }, 0),
+    recordedLine(judge, pay, 1),
+    recordedLine(judge, { ...pay, args: { ...pay.args, amount: 5 }, erase: ['amount'] }, 2),
+    recordedLine(judge, { who: 'bob', tool: 'getBalance' }, 3, { decision: 'error', reason: 'exchange_timeout', error: 'late' }),
+    recordedLine(judge, pay, 4, { bundles: { policy: { revision: 'older' } }, result: { allow: true, reason: 'allowed' } }),
+    JSON.stringify({
+      decision_id: 'expired',
+      timestamp: '2026-11-20T09:00:00Z',
+      decision: 'deny',
+      reason: 'token_expired',
+      result: {},
+    }),
+  ];
+  await writeFile(file('log'), `${lines.join('\n')}\n`);
+  await writeFile(
+    file('morning'),
+    morning(50)
+      .map((asked, index) => recordedLine(judge, asked, index))
+      .join('\n'),
+  );
+  const noBalance = (data: any) => delete data.permissions.backends['enterprise-ledger'].tools.getBalance;
+  await writeFile(file('new.tar.gz'), await changedBundle((members) => changeJson(members, '/data.json', noBalance)));
+});
+after(() => rm(folder, { recursive: true }));
+
+async function run(verb: string, ...args: string[]) {
+  let output = '';
+  const sink = () =>
+    new Writable({
+      write: (chunk, _encoding, done) => {
+        output += chunk;
+        done();
+      },
+    });
+  const code = await runPolicy(verb, args, { out: sink(), err: sink() });
+  return { code, output };
+}
+
+describe('what cannot be done is said, with 2', () => {
+  const alice = ['--as', 'alice', '--people', join(POLICIES, 'people.yaml')];
+  const ledger = ['--backend', 'enterprise-ledger', '--tool', 'getBalance'];
+  const cases: readonly (readonly [string[], RegExp])[] = [
+    [['eval', BUNDLE, '--tool', 'getBalance'], /--as USER is needed/],
+    [['eval', BUNDLE, ...alice], /--tool NAME is needed/],
+    [['eval', BUNDLE, ...alice, '--tool', 'getBalance'], /--backend NAME is needed/],
+    [['eval', BUNDLE, '--as', 'mallory', ...ledger], /mallory is in no file of people/],
+    [['eval', BUNDLE, ...alice, ...ledger, '--args', 'x'], /--args: is no JSON object/],
+    [['eval', BUNDLE, ...alice, ...ledger, '--time', 'noon'], /--time noon: is no RFC 3339 time/],
+    [['eval', BUNDLE, ...alice, ...ledger, '--method', 'tools/nothing'], /before it asks policy: method_unknown/],
+    [['eval', '/nowhere', ...alice, ...ledger], /nowhere: there is no such file or folder/],
+    [['replay', BUNDLE], /--bundle NEW is needed/],
+    [['replay', '--bundle', BUNDLE], /a file of decisions is needed/],
+    [['replay', '--bundle', BUNDLE, '--fail-on', 'perhaps', BUNDLE], /--fail-on perhaps: one of any/],
+    [['replay', '--bundle', import.meta.filename, BUNDLE], /the sidecar would not load this: .*gzipped tar/],
+    [['replay', '--bundle', BUNDLE, '/nowhere'], /nowhere: there is no such file or folder/],
+    [['explain'], /a DECISION_ID is needed/],
+    [['explain', 'x'], /--log FILE is needed/],
+    [['explain', 'x', '--log', import.meta.filename], /x is not in /],
+  ];
+  for (const [[verb = '', ...args], said] of cases) {
+    test(`${verb} ${args.map((arg) => arg.replace(/^\/.*\//, '')).join(' ')}`, async () => {
+      const { code, output } = await run(verb, ...args);
+      assert.match(output, said);
+      assert.equal(code, 2);
+    });
+  }
+});
+
+describe('eval of a bundle', () => {
+  const asked = ['--people', join(POLICIES, 'people.yaml'), '--backend', 'enterprise-ledger'];
+
+  test('without the Rego of its entry points gives verdict and token, and says that there is no trace', async () => {
+    const { code, output } = await run('eval', BUNDLE, '--as', 'bob', ...asked, '--tool', 'getBalance');
+    assert.equal(code, 0);
+    assert.match(output, /^allow\n\nthe backend would get a token\n.*\n {2}scope {5}enterprise-ledger:getBalance\n/);
+    assert.match(output, /no trace: the bundle has no Rego of its entry points/);
+  });
+
+  test('of plain Rego it has the trace', async () => {
+    const { output } = await run('eval', file('plain.tar.gz'), '--as', 'bob', ...asked, '--tool', 'getCustomerPII');
+    assert.match(output, /revision plain-1\n\ninbound\n {2}- decision {2}mcp\/inbound\.rego:\d+\n/);
+    assert.match(output, /"pii:read" in \["ledger:read", "directory:read"\]/);
+  });
+
+  test('an expectation that is not met is a finding', async () => {
+    const wrong = await run('eval', BUNDLE, '--as', 'bob', ...asked, '--tool', 'getCustomerPII', '--expect', 'allow');
+    assert.match(wrong.output, /expected allow, and it is role_missing/);
+    assert.equal(wrong.code, 1);
+    const right = await run('eval', BUNDLE, '--as', 'bob', ...asked, '--tool', 'getCustomerPII', '--expect', 'role_missing');
+    assert.equal(right.code, 0);
+  });
+
+  test('what is said on the command line counts before the file', async () => {
+    const args = ['--as', 'bob', '--roles', 'analyst', '--scopes', 'ledger:read,pii:read', ...asked, '--tool', 'getCustomerPII'];
+    const { output } = await run('eval', BUNDLE, ...args, '--json');
+    const { allow, token, input, policy } = JSON.parse(output);
+    assert.equal(allow, true);
+    assert.equal(token.scopes[0], 'enterprise-ledger:getCustomerPII');
+    assert.deepEqual(input.principal.claims.roles, ['analyst']);
+    assert.match(policy.revision, /^[0-9a-f]{16}$/);
+  });
+});
+
+describe('replay', () => {
+  test('of the bundle that decided finds nothing', async () => {
+    const { code, output } = await run('replay', '--bundle', BUNDLE, file('morning'));
+    assert.match(output, /^nothing flips with/);
+    assert.equal(code, 0);
+  });
+
+  test('fails on what it is asked to fail on', async () => {
+    const failOn = async (word: string) =>
+      (await run('replay', '--bundle', file('new.tar.gz'), '--fail-on', word, file('morning'))).code;
+    assert.deepEqual(await Promise.all(['any', 'allow-to-deny', 'deny-to-allow', 'none'].map(failOn)), [1, 1, 0, 0]);
+  });
+
+  test('as JSON has a line for every flip, and a last one', async () => {
+    const { output } = await run('replay', '--bundle', file('new.tar.gz'), '--json', file('morning'));
+    const lines = output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const last = lines.pop();
+    assert.equal(last.type, 'summary');
+    assert.ok(lines.length > 0 && lines.every(({ type, to }) => type === 'flip' && to === 'deny (tool_unknown)'));
+    assert.equal(last.flips['allow-to-deny'], lines.length);
+  });
+
+  test('ends where it is told to', async () => {
+    const { output } = await run('replay', '--bundle', BUNDLE, '--limit', '7', file('morning'), file('morning'));
+    assert.match(output, /replayed {2}7 of 7 lines/);
+  });
+});
+
+describe('explain', () => {
+  const explain = (id: string, ...args: string[]) => run('explain', id, '--log', file('log'), ...args);
+
+  test('by the bundle that decided', async () => {
+    const { code, output } = await explain(idOf(1), '--bundle', BUNDLE);
+    assert.match(output, /^deny \(limit_exceeded\)\n/);
+    assert.match(output, /who {7}alice by claude-code/);
+    assert.match(output, /It comes out as recorded: deny \(limit_exceeded\)\./);
+    assert.doesNotMatch(output, /NOT the revision/);
+    assert.equal(code, 0);
+  });
+
+  test('with the sources beside the bundle: the bundle decides, the sources tell why', async () => {
+    const { output } = await explain(idOf(1), '--bundle', BUNDLE, '--policy', POLICIES);
+    assert.match(output, /2000000 <= 1000000/);
+    assert.match(output, /arguments\.amount\.limits = \{"analyst":1000000\}/);
+  });
+
+  test('what was erased makes it incomplete', async () => {
+    const { code, output } = await explain(idOf(2), '--bundle', BUNDLE);
+    assert.match(output, /The log does not have all that policy saw: \/mcp\/arguments\/amount\./);
+    assert.match(output, /It comes out otherwise: recorded is allow, now it is deny \(argument_forbidden\)\./);
+    assert.equal(code, 1);
+  });
+
+  test('another revision and another outcome are said', async () => {
+    const { code, output } = await explain(idOf(4), '--bundle', BUNDLE);
+    assert.match(output, /This is NOT the revision that decided, which was older/);
+    assert.match(output, /It comes out otherwise/);
+    assert.equal(code, 1);
+  });
+
+  test('what policy allowed and something else ended', async () => {
+    const { output } = await explain(idOf(3), '--bundle', BUNDLE);
+    assert.match(output, /Policy allowed it; it ended as exchange_timeout/);
+    assert.match(output, /cause: late\nSee docs\/denials\.md#exchange_timeout\./);
+  });
+
+  test('what policy was never asked about', async () => {
+    const { code, output } = await explain('expired');
+    assert.match(output, /policy {4}was not asked\n\nPolicy did not decide this\.\nThe token has expired\.\nGet a fresh token/);
+    assert.equal(code, 0);
+  });
+
+  test('as JSON', async () => {
+    const { output } = await explain(idOf(1), '--bundle', BUNDLE, '--json');
+    const { agrees, revisionMatches, judged } = JSON.parse(output);
+    assert.deepEqual([agrees, revisionMatches, judged.inbound.reason], [true, true, 'limit_exceeded']);
+  });
+});
