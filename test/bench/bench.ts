@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: what a Check costs. CPU time (user + system) of the server process for each Check, beside a no-op server
  * on the same protos; memory after a million Checks; latency that ext_authz adds through a real Envoy, open loop.
- * And what it costs to show each caller its own list. `-- --json FILE` writes the figures, `-- --quick` takes fewer rounds,
- * `-- --only cpu,memory,latency,lists` chooses.
+ * What it costs to show each caller its own list, and what all others notice of a caller who asks the worst there is. `-- --json FILE` writes the figures, `-- --quick` takes fewer rounds,
+ * `-- --only cpu,memory,latency,lists,stall` chooses.
  */
 
 import { generateKeyPairSync } from 'node:crypto';
@@ -17,6 +17,7 @@ import { type RunningProcess, startProcess } from '../../examples/reference/proc
 import { measureLatency } from './latency.ts';
 import { measureLists } from './lists.ts';
 import { createLoad } from './load.ts';
+import { HEAVY, measureStall } from './stall.ts';
 import { createCalls, ORIGIN, toCheckRequest } from './world.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,7 +25,7 @@ const { values } = parseArgs({
   options: {
     json: { type: 'string' },
     quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'cpu,memory,latency,lists' },
+    only: { type: 'string', default: 'cpu,memory,latency,lists,stall' },
   },
 });
 const parts = new Set(values.only.split(','));
@@ -74,6 +75,12 @@ try {
       delete config.processing;
     });
     results.listsMs = await measureLists({ dir, filtered: subjects.mint, unfiltered, token, quick: values.quick, say, progress });
+  }
+  if (parts.has('stall')) {
+    const heavy = await sidecar('stall', 'none', (config) => {
+      config.policy.bundleFile = HEAVY;
+    });
+    results.stallMs = await measureStall({ subject: heavy, calls, quick: values.quick, say, progress });
   }
   if (values.json !== undefined) {
     await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);
