@@ -11,9 +11,7 @@ import { createExchange } from '../delegation/client.ts';
 import type { Delegate } from '../delegation/delegation.ts';
 import type { Mint } from '../delegation/mint.ts';
 import { createHttpClient, type HttpClient } from '../http-client.ts';
-import { readBundle } from '../policy/bundle.ts';
-import { PolicyRefused } from '../policy/engine.ts';
-import { loadPolicy, type Policy } from '../policy/policy.ts';
+import type { Policy } from '../policy/policy.ts';
 import { indexResources } from '../resource.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -26,6 +24,7 @@ import { type IssuerRules, verifyToken } from '../token/verify.ts';
 import { counted } from './counted.ts';
 import { openFacade } from './facade-settings.ts';
 import { type Identify, openIdentity, openMint } from './own-identity.ts';
+import { openPolicy } from './policy-file.ts';
 import { openSealer, protectedResources } from './resource-settings.ts';
 
 /** What one configuration is made into. */
@@ -126,20 +125,6 @@ async function openHttpClient({ httpClient }: Config): Promise<HttpClient> {
     timeoutMs,
     maxResponseBytes,
     ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
-  });
-}
-
-async function openPolicy({ policy, delegation }: Config): Promise<Policy> {
-  const archive = await readFile(policy.bundleFile).catch((cause: unknown) => {
-    throw new PolicyRefused('download_failed', `the bundle cannot be read: ${describeCause(cause)}`);
-  });
-  const bundle = await readBundle(archive, { maxBytes: policy.maxBundleBytes });
-  return loadPolicy(bundle, {
-    workers: policy.workers,
-    timeoutMs: policy.timeoutMs,
-    maxMemoryBytes: policy.maxMemoryBytes,
-    maxTtlSeconds: delegation.maxTtlSeconds,
-    now: Date.now,
   });
 }
 
