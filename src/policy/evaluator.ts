@@ -202,8 +202,9 @@ export function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
   }
 
   function tick(): void {
-    const nowMs = now();
-    const isLate = ({ asked }: Pending): boolean => asked.deadlineMs <= nowMs;
+    // Nobody looks again before the next tick, and an answer that comes too late is none.
+    const untilMs = now() + TICK_MS;
+    const isLate = ({ asked }: Pending): boolean => asked.deadlineMs <= untilMs;
     for (const item of queue.remove(isLate)) settle(item, TOO_LATE);
     for (const one of [...seats]) {
       settleIf(one, isLate);

@@ -293,12 +293,12 @@ suite('threads that do as they are told', () => {
 
   test('more than can wait is refused at once', async () => {
     const { threads, time, evaluator } = await openReady();
-    const asked = Array.from({ length: 1100 }, () => put(evaluator, 'a', 1001));
-    const other = put(evaluator, 'b', 1001);
+    const asked = Array.from({ length: 1100 }, () => put(evaluator, 'a', 1100));
+    const other = put(evaluator, 'b', 1100);
     const results = await Promise.race([Promise.all(asked.slice(1024)), turn().then(() => null)]);
     assert.deepEqual(new Set(results?.map(reasonOf)), new Set(['overloaded']));
     assert.equal(await Promise.race([other, turn().then(() => null)]), null);
-    time.now = 1001;
+    time.now = 1100;
     assert.deepEqual(new Set((await Promise.all(asked.slice(0, 1024))).map(reasonOf)), new Set(['deadline_exceeded']));
     const [thread] = threads as [(typeof threads)[0]];
     thread.events.onMessage({ kind: 'replies', replies: thread.posted.map(reply) });
