@@ -40,8 +40,9 @@ export interface Reply {
   readonly number: number;
   /** One, or both, or one for each input. */
   readonly said: readonly Said[];
-  /** Milliseconds: of the evaluation, and of the second question of two. */
+  /** Milliseconds that it kept the thread busy. */
   readonly tookMs: number;
+  /** Milliseconds of the second question of two, as a clock has it. */
   readonly secondMs: number;
 }
 

@@ -48,7 +48,7 @@ const MAX_RESTART_MS = 5000;
 const MAX_BATCH = 16;
 const MAX_WAITING = 4096;
 const MAX_WAITING_EACH = MAX_WAITING / 4;
-/** How long a caller counts as slow whose question took this part of the time there is. */
+/** How long a caller counts as slow whose question took this part of the time there is, or broke its engine. */
 const SLOW_MS = 10_000;
 const SLOW_PART = 4;
 const MAX_NUMBER = 0x7fff_ffff;
@@ -117,7 +117,7 @@ export function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
       const item = from.open.get(reply.number);
       if (item === undefined) continue;
       from.open.delete(reply.number);
-      if (reply.tookMs > timeoutMs / SLOW_PART) slow.set(item.caller, true);
+      if (reply.tookMs > timeoutMs / SLOW_PART || isBroken(reply)) slow.set(item.caller, true);
       settle(item, ok(reply));
     }
     if (from.open.size > 0) return;
@@ -203,8 +203,9 @@ export function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
   }
 
   function tick(): void {
-    const nowMs = now();
-    const isLate = ({ asked }: Pending): boolean => asked.deadlineMs <= nowMs;
+    // Nobody looks again before the next tick, and an answer that comes too late is none.
+    const untilMs = now() + TICK_MS;
+    const isLate = ({ asked }: Pending): boolean => asked.deadlineMs <= untilMs;
     for (const item of queue.remove(isLate)) settle(item, TOO_LATE);
     for (const one of [...seats]) {
       settleIf(one, isLate);
@@ -235,4 +236,9 @@ export function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
 
 function describe(cause: unknown): string {
   return cause instanceof Error ? cause.message : 'unknown failure';
+}
+
+/** Its engine has to be made anew, which takes longer than most questions. */
+function isBroken({ said }: Reply): boolean {
+  return said.some((one) => typeof one !== 'string');
 }

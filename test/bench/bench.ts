@@ -1,8 +1,9 @@
 /**
  * `npm run bench`: what a Check costs. CPU time (user + system) of the server process for each Check, beside a no-op server
  * on the same protos; memory after a million Checks; latency that ext_authz adds through a real Envoy, open loop.
- * And what it costs to show each caller its own list, and how fast recorded decisions are replayed. `-- --json FILE` writes the figures, `-- --quick` takes fewer rounds,
- * `-- --only cpu,memory,latency,lists,replay` chooses.
+ * What it costs to show each caller its own list, how fast recorded decisions are replayed, and what all others notice of a
+ * caller who asks the worst there is. `-- --json FILE` writes the figures, `-- --quick` takes fewer rounds,
+ * `-- --only cpu,memory,latency,lists,stall,replay` chooses.
  */
 
 import { generateKeyPairSync } from 'node:crypto';
@@ -18,6 +19,7 @@ import { measureLatency } from './latency.ts';
 import { measureLists } from './lists.ts';
 import { createLoad } from './load.ts';
 import { measureReplay } from './replay.ts';
+import { HEAVY, measureStall } from './stall.ts';
 import { createCalls, ORIGIN, toCheckRequest } from './world.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,7 +27,7 @@ const { values } = parseArgs({
   options: {
     json: { type: 'string' },
     quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'cpu,memory,latency,lists,replay' },
+    only: { type: 'string', default: 'cpu,memory,latency,lists,stall,replay' },
   },
 });
 const parts = new Set(values.only.split(','));
@@ -77,6 +79,12 @@ try {
     results.listsMs = await measureLists({ dir, filtered: subjects.mint, unfiltered, token, quick: values.quick, say, progress });
   }
   if (parts.has('replay')) results.replay = await measureReplay({ dir, quick: values.quick, say, progress });
+  if (parts.has('stall')) {
+    const heavy = await sidecar('stall', 'none', (config) => {
+      config.policy.bundleFile = HEAVY;
+    });
+    results.stallMs = await measureStall({ subject: heavy, calls, quick: values.quick, say, progress });
+  }
   if (values.json !== undefined) {
     await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);
     say(`\nwritten to ${values.json}`);

@@ -91,7 +91,6 @@ export function toCheckRequest({ path, token, body }: Call, index: number): obje
     ['content-length', String(Buffer.byteLength(body))],
     ['authorization', `Bearer ${token}`],
     ['mcp-protocol-version', '2025-11-25'],
-    ['mcp-session-id', '8b1f4c1e-52d7-4a53-a3a0-6f0d4c8f5a11'],
     ['user-agent', 'node'],
     ['accept-language', '*'],
     ['accept-encoding', 'gzip, deflate, br'],

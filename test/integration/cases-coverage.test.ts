@@ -13,6 +13,7 @@ const ELSEWHERE: Partial<Record<Reason, string>> = {
   policy_invalid: 'policy-answers.test.ts',
   policy_failed: 'policy-answers.test.ts',
   policy_memory: 'policy-answers.test.ts',
+  policy_timeout: 'policy-cost.test.ts',
   exchange_unavailable: 'authorization-server-failures.test.ts',
   exchange_timeout: 'authorization-server-failures.test.ts',
   exchange_invalid: 'authorization-server-failures.test.ts',

@@ -355,6 +355,39 @@ suite('a request that is allowed', () => {
     assert.deepEqual(mcp.arguments, { account: 'A-1' });
     assert.equal(principal.subject, 'alice');
   });
+
+  test('is asked about in the name of its caller, until it is due', async () => {
+    const policy = fakePolicy();
+    await decide(request(), { policy }, NOW_MS + 700);
+    assert.deepEqual(
+      policy.asked.map(({ caller, deadlineMs }) => [caller, deadlineMs]),
+      [[principalKey(alice), NOW_MS + 700]],
+    );
+  });
+
+  test('shows policy the arguments that it declares', async () => {
+    const policy = { ...fakePolicy(), declaredArguments: () => new Set(['account']) };
+    const { facts } = await decide(request({ body: callOf('getBalance', { account: 'A-1', extra: 1 }) }), { policy });
+    assert.deepEqual((policy.inputs as any)[0].mcp.arguments, { account: 'A-1' });
+    assert.deepEqual(facts.asked?.input.mcp.arguments, { account: 'A-1' });
+    assert.deepEqual(facts.operation?.arguments, { account: 'A-1', extra: 1 });
+  });
+
+  test('leaves in the facts what policy was asked and what it said', async () => {
+    const logOnly = [{ rule: 'a', reason: 'limit_exceeded' }] as const;
+    const yes = { allow: true, reason: 'allowed' };
+    const saidOf = async (spec: PortsSpec) => {
+      const { asked } = (await decide(request(), spec)).facts;
+      return asked && [asked.revision, asked.inbound, asked.outbound];
+    };
+    assert.deepEqual(await saidOf({ policy: fakePolicy(ok({ logOnly })) }), ['r1', { ...yes, logOnly }, yes]);
+    const no = (reason: Reason) => ({ allow: false, reason });
+    assert.deepEqual(await saidOf({ policy: refusing({ reason: 'tool_forbidden' }) }), ['r1', no('tool_forbidden'), null]);
+    const refusedLater = fakePolicy(ok(null), deny({ reason: 'limit_exceeded' }));
+    assert.deepEqual(await saidOf({ policy: refusedLater }), ['r1', yes, no('limit_exceeded')]);
+    assert.deepEqual(await saidOf(pinned({ tools: new Map() })), ['r1', yes, null]);
+    assert.equal(await saidOf({ policy: null }), null);
+  });
 });
 
 suite('nothing is asked of anybody', () => {

@@ -5,7 +5,7 @@ import { check } from '../../../src/check.ts';
 import { METHODS } from '../../../src/mcp/methods.ts';
 import { ok } from '../../../src/result.ts';
 import { alice, bare, callOf, LEDGER_PATH, request, SUBJECT_TOKEN } from '../support/facts.ts';
-import { DECISION_ID, fakePorts, type PortsSpec } from '../support/ports.ts';
+import { DECISION_ID, fakePolicy, fakePorts, type PortsSpec } from '../support/ports.ts';
 
 async function recordOf(http: Parameters<typeof check>[0], spec: PortsSpec = {}) {
   const record = decisionRecord(await check(http, fakePorts(spec), Number.POSITIVE_INFINITY));
@@ -58,6 +58,15 @@ suite('the record', () => {
     assert.equal((await recordOf(request({ body: { jsonrpc: '2.0', id: 1, result: {} } }))).method, 'response');
     assert.equal((await recordOf(bare('GET'))).method, 'GET');
     assert.equal((await recordOf(bare('GET', { path: `/.well-known/oauth-protected-resource${LEDGER_PATH}` }))).method, 'GET');
+  });
+
+  test('tells which rules would have refused that are only watched', async () => {
+    const logOnly = [
+      { rule: 'a', reason: 'limit_exceeded' },
+      { rule: 'b', reason: 'policy_denied' },
+    ] as const;
+    assert.deepEqual((await recordOf(request(), { policy: fakePolicy(ok({ logOnly })) })).log_only, ['a', 'b']);
+    assert.equal((await recordOf(request())).log_only, undefined);
   });
 
   test('tells the chain of actors, with us in front once we delegated', async () => {

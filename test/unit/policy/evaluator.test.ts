@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { suite, test } from 'node:test';
+import { setTimeout as delayed } from 'node:timers/promises';
 import { compileModule } from '../../../src/policy/engine.ts';
 import { type Evaluator, type EvaluatorOptions, openEvaluator } from '../../../src/policy/evaluator.ts';
 import type { Question, Reply, ThreadMessage } from '../../../src/policy/evaluator-messages.ts';
 import type { Thread, ThreadEvents } from '../../../src/policy/evaluator-worker.ts';
 import type { Answer, Policy, PolicyOptions } from '../../../src/policy/policy.ts';
 import type { Result } from '../../../src/result.ts';
-import { fixtureBundle, loadArchive } from '../support/bundles.ts';
+import { echoBundle, fixtureBundle, loadArchive } from '../support/bundles.ts';
 
 const MIB = 1024 * 1024;
 const NUMBERS = Array.from({ length: 200 }, (_, at) => at);
@@ -111,6 +112,32 @@ suite('real threads', () => {
     assert.ok(longestMs < 2000, `an answer took ${longestMs} ms`);
     return delay.max / 1e6;
   }
+
+  test('policies take each other’s place under load, and every question is answered by the one it was asked of', async () => {
+    const open = async (revision: string) => loadArchive(await echoBundle({ revision }), { workers: 2 });
+    let inForce = await open('0');
+    let isOver = false;
+    const revisions = new Set<string>();
+    async function load(caller: string): Promise<void> {
+      while (!isOver) {
+        const policy = inForce;
+        assert.equal((await ask(policy, {}, caller)).inbound.ok, true);
+        revisions.add(policy.revision);
+      }
+    }
+    const loads = Array.from({ length: 8 }, (_, at) => load(`caller ${at}`));
+    const closing: Promise<void>[] = [];
+    for (let swap = 1; swap <= 10; swap++) {
+      const before = inForce;
+      inForce = await open(String(swap));
+      closing.push(before.close());
+      await delayed(100);
+    }
+    isOver = true;
+    await Promise.all(loads);
+    await Promise.all([...closing, inForce.close()]);
+    assert.equal(revisions.size, 11);
+  });
 
   test('a long list does not hold up others', async () => {
     await withHeavy({ workers: 1 }, async (policy) => {
@@ -266,12 +293,12 @@ suite('threads that do as they are told', () => {
 
   test('more than can wait is refused at once', async () => {
     const { threads, time, evaluator } = await openReady();
-    const asked = Array.from({ length: 1100 }, () => put(evaluator, 'a', 1001));
-    const other = put(evaluator, 'b', 1001);
+    const asked = Array.from({ length: 1100 }, () => put(evaluator, 'a', 1100));
+    const other = put(evaluator, 'b', 1100);
     const results = await Promise.race([Promise.all(asked.slice(1024)), turn().then(() => null)]);
     assert.deepEqual(new Set(results?.map(reasonOf)), new Set(['overloaded']));
     assert.equal(await Promise.race([other, turn().then(() => null)]), null);
-    time.now = 1001;
+    time.now = 1100;
     assert.deepEqual(new Set((await Promise.all(asked.slice(0, 1024))).map(reasonOf)), new Set(['deadline_exceeded']));
     const [thread] = threads as [(typeof threads)[0]];
     thread.events.onMessage({ kind: 'replies', replies: thread.posted.map(reply) });

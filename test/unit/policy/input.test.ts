@@ -81,3 +81,10 @@ suite('the policy input', () => {
     for (const http of Object.values(requests)) assert.ok(!/eyJ|bearer/i.test(inputText(inputOf(http))));
   });
 });
+
+test('the arguments that are declared are there, and no others', () => {
+  const http = request({ body: callOf('getBalance', { account: 'A-1', extra: { account: 1 }, toString: 'x' }) });
+  assert.deepEqual(inputOf(http, [], new Set(['account', 'amount'])).mcp.arguments, { account: 'A-1' });
+  assert.deepEqual(inputOf(http, [], new Set()).mcp.arguments, {});
+  assert.deepEqual(inputOf(bare('GET'), [], new Set(['account'])).mcp.arguments, null);
+});

@@ -5,9 +5,10 @@ import { denied, newFacts } from '../../../src/check/authorize.ts';
 import { decisionRecord } from '../../../src/check/record.ts';
 import { check } from '../../../src/check.ts';
 import type { HttpFacts } from '../../../src/http.ts';
+import { ok } from '../../../src/result.ts';
 import { createMetrics, createVerdictCounts, type Metrics, recordVerdict } from '../../../src/telemetry/metrics.ts';
 import { bare, callOf, request } from '../support/facts.ts';
-import { fakePorts, type PortsSpec, refusing } from '../support/ports.ts';
+import { fakePolicy, fakePorts, type PortsSpec, refusing } from '../support/ports.ts';
 
 async function count(metrics: Metrics, http: HttpFacts, spec: PortsSpec = {}, late = false): Promise<void> {
   const verdict = await check(http, fakePorts(spec), Number.POSITIVE_INFINITY);
@@ -48,6 +49,19 @@ suite('the metrics', () => {
     const tools = (await labelsOf(metrics)).map((labels) => labels.tool);
     assert.equal(tools.length, 1001);
     assert.ok(tools.includes('tool-999') && tools.includes('other') && !tools.includes('tool-1000'));
+  });
+
+  test('count what rules would have refused that are only watched, up to a number of rules', async () => {
+    const metrics = createMetrics('1.2.3');
+    const watched = (rule: string) => fakePolicy(ok({ logOnly: [{ rule, reason: 'limit_exceeded' }] }));
+    for (let at = 0; at < 105; at++) await count(metrics, request(), { policy: watched(`rule-${at}`) });
+    await count(metrics, request(), { policy: watched('rule-7') });
+    const { values } = await metrics.logOnly.get();
+    const of = (rule: string) => values.filter(({ labels }) => labels.rule === rule);
+    assert.deepEqual(of('rule-7'), [
+      { labels: { rule: 'rule-7', reason: 'limit_exceeded', tool: 'getBalance', backend: 'ledger' }, value: 2 },
+    ]);
+    assert.deepEqual([values.length, of('rule-100').length, of('other')[0]?.value], [101, 0, 5]);
   });
 
   test('measure the whole and every stage', async () => {
