@@ -25,7 +25,6 @@ import { counted } from './counted.ts';
 import { exchangeRules } from './exchange-rules.ts';
 import { openFacade } from './facade-settings.ts';
 import { type Identify, openIdentity, openMint } from './own-identity.ts';
-import { openPolicy } from './policy-file.ts';
 import { openSealer, protectedResources } from './resource-settings.ts';
 
 /** What one configuration is made into. */
