@@ -74,7 +74,7 @@ function runCommand(command: string, cwd: string): Promise<Example> {
 }
 
 function block({ command, output, code }: Example): string {
-  if (code !== 0 && code !== 1) throw new Error(`${command}\n${output}`);
+  if ((code !== 0 && code !== 1) || /^Error/m.test(output)) throw new Error(`${command}\n${output}`);
   return `\`\`\`console\n$ ${command}\n${output.trimEnd()}\n$ echo $?\n${code}\n\`\`\``;
 }
 

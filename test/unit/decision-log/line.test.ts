@@ -43,7 +43,7 @@ suite('a decision line', () => {
         timer_server_handler_ns: 1_500_000,
         timer_read_ns: 1_000_000,
         timer_verify_ns: 1_000_000,
-        timer_inbound_ns: 1_000_000,
+        timer_inbound_ns: 3_000_000,
         timer_outbound_ns: 1_000_000,
         timer_delegate_ns: 1_000_000,
       },
