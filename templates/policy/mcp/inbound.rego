@@ -28,6 +28,9 @@ opening := {
 	"notifications/cancelled",
 	"ping",
 	"tools/list",
+	"prompts/list",
+	"resources/list",
+	"resources/templates/list",
 	"GET",
 	"DELETE",
 }
