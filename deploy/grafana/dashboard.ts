@@ -522,6 +522,17 @@ function policy() {
 function candidate() {
   return [
     graph({
+      title: 'Rules on trial',
+      description: 'What rules that are only watched (`log_only`) would have refused.',
+      unit: 'short',
+      queries: [
+        [
+          `sum by (rule, backend, tool) (increase(mcp_ext_authz_log_only_total{${BACKEND}}[$__rate_interval])) > 0`,
+          '{{rule}} {{backend}} {{tool}}',
+        ],
+      ],
+    }),
+    graph({
       title: 'Flips of the candidate',
       description:
         'Requests that the candidate would have answered otherwise than the policy in force. Its counts begin with it.',

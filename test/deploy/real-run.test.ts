@@ -7,11 +7,33 @@ import { writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { changedBundle, changeJson, withRevision } from '../support/bundles.ts';
+import { changedBundle, changeJson, packBundle, withRevision } from '../support/bundles.ts';
 import { startTestDeployment } from '../support/deployment.ts';
 import { closedPort } from '../support/memory.ts';
 import { missing } from './support/prometheus.ts';
 import { assertQueriesReturnData } from './support/returns-data.ts';
+
+/** The reference policy in plain Rego, with a rule on trial that would refuse whatever is allowed, and a mask that fails. */
+async function watchingBundle(): Promise<Buffer> {
+  const policies = (path: string) => readFile(new URL(`../../policies/${path}`, import.meta.url), 'utf8');
+  const inbound = (await policies('mcp/inbound.rego')).replace('package mcp.inbound', 'package house.inbound');
+  const watched = `package mcp.inbound
+
+decision := object.union(data.house.inbound.decision, {"log_only": [{"rule": "trial", "reason": "limit_exceeded"}]}) if {
+	data.house.inbound.decision.allow
+} else := data.house.inbound.decision
+`;
+  const members = {
+    '/.manifest': '{"revision": "watching"}',
+    '/house/inbound.rego': inbound,
+    '/mcp/inbound.rego': watched,
+    '/mcp/outbound.rego': await policies('mcp/outbound.rego'),
+    // Two values for one rule: it cannot be evaluated.
+    '/system/log.rego': 'package system.log\n\nmask := {"/a"} if input.decision\n\nmask := {"/b"} if input.decision\n',
+    '/permissions/data.yaml': await policies('permissions/data.yaml'),
+  };
+  return packBundle(new Map(Object.entries(members).map(([name, text]) => [name, Buffer.from(text)])));
+}
 
 test('every query returns data from a real run', { skip: missing('prometheus'), timeout: 120_000 }, async (t) => {
   const deadIssuer = `http://127.0.0.1:${await closedPort()}`;
@@ -22,6 +44,7 @@ test('every query returns data from a real run', { skip: missing('prometheus'), 
       delete permissions.backends['enterprise-ledger'].tools.listAccounts;
     });
   });
+  const watching = await watchingBundle();
   const deployment = await startTestDeployment({
     adjustSidecar: (config, urls) => {
       for (const resource of config.resources) resource.url = urls[resource.name];
@@ -31,10 +54,13 @@ test('every query returns data from a real run', { skip: missing('prometheus'), 
       config.issuers.push({ issuer: deadIssuer, jwksUri: `${deadIssuer}/jwks`, algorithms: ['ES256'] });
       config.resources[1].delegation = 'mint';
       config.decisionLog.maxBufferedBytes = 1; // so that calls at the same time lose lines
+      config.policy.bundleFile = join(config.decisionLog.file, '..', 'watching.tar.gz');
+      writeFileSync(config.policy.bundleFile, watching);
       config.policy.shadow = { bundleFile: join(config.decisionLog.file, '..', 'candidate.tar.gz') };
       writeFileSync(config.policy.shadow.bundleFile, candidate);
       config.services = [{ name: 'nobody', url: `http://127.0.0.1:${new URL(deadIssuer).port}` }];
       config.status = { service: 'nobody' };
+      config.decisionLog.upload = { service: 'nobody', minDelayMs: 100, maxDelayMs: 200, maxBufferBytes: 10_000 };
     },
   });
   t.after(deployment.stop);
