@@ -109,7 +109,7 @@ describe('the image', { skip: builderProblem() ?? false }, () => {
     ]);
     assert.deepEqual(globSync('*', { cwd: join(files, 'app/compiler') }).sort(), ['LICENSES.md', 'opa.wasm.zst']);
     assert.deepEqual(
-      globSync('**/*', { cwd: join(files, 'app/dist') }).filter((name) => /\.ts$|test/.test(name)),
+      globSync('**/*', { cwd: join(files, 'app/dist') }).filter((name) => /\.ts$|\.test\.|(^|\/)tests?\//.test(name)),
       [],
     );
     const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Record<string, any> };

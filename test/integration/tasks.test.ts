@@ -5,7 +5,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { type EverythingServer, startEverythingServer } from '../conformance/everything-server.ts';
-import { changedBundle, changeJson } from '../support/bundles.ts';
+import { changedBundle, changeJson, withRevision } from '../support/bundles.ts';
 import { DIRECTORY, startTestDeployment, type TestDeployment, withoutCatalog } from '../support/deployment.ts';
 import { stats } from '../support/envoy-admin.ts';
 import type { TokenSpec } from '../support/issuer.ts';
@@ -31,11 +31,12 @@ before(async () => {
   legacy = await startTaskServer('listAccounts');
   const row = { scopes: ['directory:read'], roles: 'any' };
   const tools = ['slow_compute', 'confirm_delete', 'failing_job', 'greet'];
-  const bundle = await changedBundle((members) =>
+  const bundle = await changedBundle((members) => {
+    withRevision('tasks')(members);
     changeJson(members, '/data.json', ({ permissions }: Tree) => {
       permissions.backends['employee-directory'].tools = Object.fromEntries(tools.map((name) => [name, row]));
-    }),
-  );
+    });
+  });
   deployment = await startTestDeployment({
     delegation: 'mint',
     adjustSidecar: withoutCatalog,
