@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { createBackends, readApprovals } from './app/backends.ts';
 import { openDecisionLog } from './app/decision-log.ts';
 import { serveVisitors } from './app/front-door-service.ts';
-import { startPolicy } from './app/policy.ts';
+import { startPolicy } from './app/policy/policy.ts';
 import { buildLive, type Live } from './app/ports.ts';
 import { processingService } from './app/processing-service.ts';
 import { collectGauges, describeReadiness } from './app/readiness.ts';

@@ -2,9 +2,9 @@
 import { openBundleReader } from '../bundle/in-thread.ts';
 import type { Store } from '../bundle/store.ts';
 import type { Config } from '../config.ts';
-import { planPolicy, planStore } from './policy-loading.ts';
-import { createPolicySource } from './policy-source.ts';
-import type { PolicyPlan } from './policy-state.ts';
+import { planPolicy, planStore } from './policy/loading.ts';
+import { createPolicySource } from './policy/source.ts';
+import type { PolicyPlan } from './policy/state.ts';
 import { buildLive, type Live, type Observers } from './ports.ts';
 
 /** Rejects where there is no policy. */

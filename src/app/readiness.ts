@@ -2,7 +2,7 @@
 import type { Readiness } from '../telemetry/admin.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { VERSION } from '../version.ts';
-import type { PolicyState } from './policy-state.ts';
+import type { PolicyState } from './policy/state.ts';
 import type { Live } from './ports.ts';
 import type { ShadowState } from './shadow-service.ts';
 

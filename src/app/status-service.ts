@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import { createService } from '../services/service.ts';
 import { createStatusReporter } from '../telemetry/status.ts';
 import type { BundleFacts } from '../telemetry/status-update.ts';
-import type { PolicyState } from './policy-state.ts';
+import type { PolicyState } from './policy/state.ts';
 import type { Observers } from './ports.ts';
 
 export interface StatusParts extends Observers {

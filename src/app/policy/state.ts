@@ -1,9 +1,9 @@
 /** What a source of policy is made of and what it tells: the plan from a configuration, its state, and who is told of it. */
-import type { BundleRefusal } from '../bundle/refusal.ts';
-import type { Store } from '../bundle/store.ts';
-import type { Policy } from '../policy/policy.ts';
-import type { InForce, LoadArchive } from './policy-slot.ts';
-import type { Supply } from './policy-supply.ts';
+import type { BundleRefusal } from '../../bundle/refusal.ts';
+import type { Store } from '../../bundle/store.ts';
+import type { Policy } from '../../policy/policy.ts';
+import type { InForce, LoadArchive } from './slot.ts';
+import type { Supply } from './supply.ts';
 
 export interface PolicyError {
   readonly code: BundleRefusal;

@@ -1,16 +1,16 @@
 /** From a configuration to what a source of policy works by: where it looks, what it accepts, how it makes a policy of it. */
 import { readFile } from 'node:fs/promises';
-import type { BundleReader } from '../bundle/in-thread.ts';
-import { readVerificationKey, type Signing, type VerificationKey } from '../bundle/signature.ts';
-import { openStore, type Store } from '../bundle/store.ts';
-import { readSecret } from '../client-authentication.ts';
-import type { Config } from '../config.ts';
-import { OPA_DEFAULTS } from '../opa/opa.ts';
-import { loadPolicy } from '../policy/policy.ts';
-import { createService } from '../services/service.ts';
-import type { LoadArchive } from './policy-slot.ts';
-import type { PolicyPlan } from './policy-state.ts';
-import { openSupply, type SupplyService } from './policy-supply.ts';
+import type { BundleReader } from '../../bundle/in-thread.ts';
+import { readVerificationKey, type Signing, type VerificationKey } from '../../bundle/signature.ts';
+import { openStore, type Store } from '../../bundle/store.ts';
+import { readSecret } from '../../client-authentication.ts';
+import type { Config } from '../../config.ts';
+import { OPA_DEFAULTS } from '../../opa/opa.ts';
+import { loadPolicy } from '../../policy/policy.ts';
+import { createService } from '../../services/service.ts';
+import type { LoadArchive } from './slot.ts';
+import type { PolicyPlan } from './state.ts';
+import { openSupply, type SupplyService } from './supply.ts';
 
 /** The policy in force, and the candidate beside it. */
 export type SlotName = 'policy' | 'shadow';

@@ -1,9 +1,9 @@
 /** What becomes of bundles, for metrics and log. */
-import { BUNDLE_REFUSALS } from '../bundle/refusal.ts';
-import { describeCause } from '../telemetry/redact.ts';
-import type { SlotName } from './policy-loading.ts';
-import type { PolicyObserver } from './policy-state.ts';
-import type { Observers } from './ports.ts';
+import { BUNDLE_REFUSALS } from '../../bundle/refusal.ts';
+import { describeCause } from '../../telemetry/redact.ts';
+import type { Observers } from '../ports.ts';
+import type { SlotName } from './loading.ts';
+import type { PolicyObserver } from './state.ts';
 
 export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers): PolicyObserver {
   const isLive = bundle === 'policy';

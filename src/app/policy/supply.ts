@@ -1,8 +1,8 @@
 /** Where archives come from: a file or a bundle server, and what is remembered of it so that nothing is read twice. */
 import { resolve } from 'node:path';
-import { download, NO_VALIDATORS, type Validators } from '../bundle/download.ts';
-import { readBundleFile } from '../bundle/file-source.ts';
-import type { Service } from '../services/service.ts';
+import { download, NO_VALIDATORS, type Validators } from '../../bundle/download.ts';
+import { readBundleFile } from '../../bundle/file-source.ts';
+import type { Service } from '../../services/service.ts';
 
 export interface SupplySettings {
   readonly bundleFile?: string | undefined;

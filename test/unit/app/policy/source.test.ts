@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { suite, type TestContext, test } from 'node:test';
-import type { LoadArchive } from '../../../src/app/policy-slot.ts';
-import { createPolicySource } from '../../../src/app/policy-source.ts';
-import type { PolicyPlan } from '../../../src/app/policy-state.ts';
-import type { Supply } from '../../../src/app/policy-supply.ts';
-import { NO_VALIDATORS } from '../../../src/bundle/download.ts';
-import { type BundleRefusal, PolicyRefused } from '../../../src/bundle/refusal.ts';
-import type { Past, Persisted, Store } from '../../../src/bundle/store.ts';
-import { fakePolicy } from '../support/ports.ts';
+import type { LoadArchive } from '../../../../src/app/policy/slot.ts';
+import { createPolicySource } from '../../../../src/app/policy/source.ts';
+import type { PolicyPlan } from '../../../../src/app/policy/state.ts';
+import type { Supply } from '../../../../src/app/policy/supply.ts';
+import { NO_VALIDATORS } from '../../../../src/bundle/download.ts';
+import { type BundleRefusal, PolicyRefused } from '../../../../src/bundle/refusal.ts';
+import type { Past, Persisted, Store } from '../../../../src/bundle/store.ts';
+import { fakePolicy } from '../../support/ports.ts';
 
 /** An archive is the text of a revision here; `!code` is refused so. */
 const bytes = (text: string): Uint8Array => Buffer.from(text);

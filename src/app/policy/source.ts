@@ -2,13 +2,13 @@
  * Policy, from where it comes to where it is in force: looks at the source, loads what is new, swaps, and keeps what is in force
  * whenever anything goes wrong, until the next good one comes by itself. The same for the candidate beside it.
  */
-import { NO_VALIDATORS } from '../bundle/download.ts';
-import { createPoller, type Looked, type Poller } from '../bundle/poller.ts';
-import { type BundleRefusal, PolicyRefused } from '../bundle/refusal.ts';
-import { inTime } from '../deadline.ts';
-import { createSlot, type Loaded, type Origin } from './policy-slot.ts';
-import type { PolicyError, PolicyPlan, PolicySource, PolicySourceOptions, PolicyState, PolicyTimes } from './policy-state.ts';
-import type { Supply } from './policy-supply.ts';
+import { NO_VALIDATORS } from '../../bundle/download.ts';
+import { createPoller, type Looked, type Poller } from '../../bundle/poller.ts';
+import { type BundleRefusal, PolicyRefused } from '../../bundle/refusal.ts';
+import { inTime } from '../../deadline.ts';
+import { createSlot, type Loaded, type Origin } from './slot.ts';
+import type { PolicyError, PolicyPlan, PolicySource, PolicySourceOptions, PolicyState, PolicyTimes } from './state.ts';
+import type { Supply } from './supply.ts';
 
 /** What lies with this machine and not with the bundle is tried again after this. */
 const TRY_AGAIN_MS = 300_000;

@@ -2,11 +2,11 @@
  * One place for a policy: what is in force there, what was before, and whether an archive may take over. What takes over does so
  * at once and whole; what it replaces ends when its questions are answered. What may not changes nothing.
  */
-import type { Validators } from '../bundle/download.ts';
-import { judgeRevision, withActivation } from '../bundle/history.ts';
-import { PolicyRefused } from '../bundle/refusal.ts';
-import type { Past, Store } from '../bundle/store.ts';
-import type { Policy } from '../policy/policy.ts';
+import type { Validators } from '../../bundle/download.ts';
+import { judgeRevision, withActivation } from '../../bundle/history.ts';
+import { PolicyRefused } from '../../bundle/refusal.ts';
+import type { Past, Store } from '../../bundle/store.ts';
+import type { Policy } from '../../policy/policy.ts';
 
 export type LoadedPolicy = Policy & { readonly close?: () => Promise<void> };
 

@@ -3,16 +3,16 @@
  * and to the word of a person.
  */
 import { mkdir } from 'node:fs/promises';
-import { openBundleReader } from '../bundle/in-thread.ts';
-import { type Order, watchOrders } from '../bundle/orders.ts';
-import type { Config } from '../config.ts';
-import type { Policy } from '../policy/policy.ts';
-import { describeCause } from '../telemetry/redact.ts';
-import { planPolicy, planStore, type SlotName } from './policy-loading.ts';
-import { createPolicyReport } from './policy-report.ts';
-import { createPolicySource } from './policy-source.ts';
-import type { PolicyPlan, PolicySource, PolicyState } from './policy-state.ts';
-import type { Observers } from './ports.ts';
+import { openBundleReader } from '../../bundle/in-thread.ts';
+import { type Order, watchOrders } from '../../bundle/orders.ts';
+import type { Config } from '../../config.ts';
+import type { Policy } from '../../policy/policy.ts';
+import { describeCause } from '../../telemetry/redact.ts';
+import type { Observers } from '../ports.ts';
+import { planPolicy, planStore, type SlotName } from './loading.ts';
+import { createPolicyReport } from './report.ts';
+import { createPolicySource } from './source.ts';
+import type { PolicyPlan, PolicySource, PolicyState } from './state.ts';
 
 export interface RunningPolicy {
   /** What is in force; null while nothing is. */
