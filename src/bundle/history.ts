@@ -25,8 +25,10 @@ export function judgeRevision(history: History, { revision, digest }: Pick<Activ
   if (inForce.revision === revision && inForce.digest === digest) return 'same';
   const before = history.findLast((one) => one.revision === revision);
   if (before !== undefined && before.digest !== digest) return 'reused';
-  const order = compareRevisions(revision, inForce.revision);
-  if (order !== null) return order < 0 ? 'older' : 'new';
+  // The latest that can be compared: one between them that cannot be must open no way back.
+  const orders = history.map((one) => compareRevisions(revision, one.revision));
+  const order = orders.findLast((one) => one !== null);
+  if (order != null) return order < 0 ? 'older' : 'new';
   return before === undefined ? 'new' : 'older';
 }
 

@@ -98,6 +98,11 @@ export const BUNDLE_REFUSALS = {
     meaning: 'The policy answers what is not a decision.',
     remedy: 'docs/policy.md has the shape.',
   },
+  persist_failed: {
+    meaning:
+      'The bundle is in force and could not be written to `policy.persistDirectory`: a restart would begin with the one before.',
+    remedy: 'Mend the disk or its permissions. It is tried again at every look.',
+  },
   download_failed: {
     meaning: 'The bundle could not be fetched or read.',
     remedy: 'See the message: the server, its certificate, the credentials or the path.',

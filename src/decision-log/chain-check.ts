@@ -45,7 +45,11 @@ interface Place {
   /** Of its last line. */
   at: LineAt;
   unsigned: number;
+  /** Checkpoints of it that count. */
+  signed: number;
   ended: boolean;
+  /** The line of another chain that it goes on from: `ID SEQ`. */
+  from: string | null;
   /** Hashes of its latest lines: another chain may go on from any of them. */
   readonly latest: Map<number, string>;
 }
@@ -102,17 +106,26 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
 
   function begin(at: LineAt, event: JsonObject, link: Link, hash: string, isFirst: boolean): void {
     report.chains += 1;
-    chains.set(link.id, { seq: link.seq, hash, at, unsigned: 1, ended: false, latest: new Map([[link.seq, hash]]) });
+    chains.set(link.id, {
+      seq: link.seq,
+      hash,
+      at,
+      unsigned: 1,
+      signed: 0,
+      ended: false,
+      from: null,
+      latest: new Map([[link.seq, hash]]),
+    });
     if (event.type !== 'chain' || link.seq !== 0 || link.prev !== null) {
       const problem = `is number ${link.seq} of a chain whose beginning is not here`;
       if (isFirst) note(at, problem);
       else find(at, problem);
       return;
     }
-    judgeContinuation(at, event.continues, isFirst);
+    judgeContinuation(at, link.id, event.continues, isFirst);
   }
 
-  function judgeContinuation(at: LineAt, continues: unknown, isFirst: boolean): void {
+  function judgeContinuation(at: LineAt, own: string, continues: unknown, isFirst: boolean): void {
     if (isFirst) {
       if (isObject(continues)) note(at, 'goes on from lines that are not here');
       return;
@@ -126,6 +139,9 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
     if (known === undefined) find(at, 'goes on from a chain that is not here');
     else if (known.latest.get(Number(seq)) !== hash)
       find(at, `goes on from number ${seq} of the chain before, which is not here or was changed`);
+    else if ([...chains.values()].some(({ from }) => from === `${id} ${seq}`))
+      find(at, `goes on from number ${seq} of the chain before, as another chain does: one of them was inserted`);
+    else (chains.get(own) as Place).from = `${id} ${seq}`;
   }
 
   function follow(place: Place, at: LineAt, event: JsonObject, { seq, prev }: Link, hash: string): void {
@@ -154,6 +170,7 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
     if (claims.line !== line) return find(at, 'was changed');
     if (claims.chain !== id || claims.seq !== seq || claims.prev !== prev) return find(at, 'its signature is for another place');
     place.unsigned = 0;
+    place.signed += 1;
     place.ended = claims.end === true;
   }
 
@@ -163,9 +180,14 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
       const { at } = tornBefore;
       find(at, at.torn ? 'is half a line: cut off, or its process was killed' : 'is no line of a decision log');
     }
-    for (const { ended, unsigned, at } of chains.values()) {
+    const places = [...chains];
+    for (const [index, [id, { ended, unsigned, at, seq }]] of places.entries()) {
       report.unsigned += unsigned;
-      if (!ended)
+      const later = places.slice(index + 1).filter(([, { signed }]) => signed > 0);
+      const isVouchedFor = later.some(([, { from }]) => from === `${id} ${seq}`);
+      if (!(ended || restarts || isVouchedFor) && unsigned > 0 && later.length > 0)
+        find(at, `is the last of ${unsigned} lines that nobody signed, and lines after it are signed: inserted, or cut off`);
+      else if (!ended)
         note(
           at,
           `is the last of its chain, which has not ended${unsigned === 0 ? '' : `: ${unsigned} lines are not signed yet`}`,

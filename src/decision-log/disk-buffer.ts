@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lockDirectory } from './directory-lock.ts';
+import { lockDirectory } from '../directory-lock.ts';
 import { type LineBuffer, sizeOf, takeUpTo } from './line-buffer.ts';
 
 export interface DiskBufferOptions {

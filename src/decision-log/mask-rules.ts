@@ -34,9 +34,13 @@ const OUR_MEMBERS = [
 /** Members of an event that rules can reach. */
 export const MASKABLE: ReadonlySet<string> = new Set([...OPAS_MEMBERS, ...OUR_MEMBERS]);
 
-/** Throws where one of them is no rule. */
+/** Each may walk a list; a policy that makes one for each of a caller's values would let the caller decide how many. */
+const MAX_RULES = 1000;
+
+/** Throws where one of them is no rule, or where there are too many. */
 export function readMaskRules(value: unknown): MaskRule[] {
   if (!Array.isArray(value)) throw new TypeError('a mask must be a set or an array of rules');
+  if (value.length > MAX_RULES) throw new TypeError(`a mask has more than ${MAX_RULES} rules`);
   return value.map(readMaskRule);
 }
 
@@ -76,7 +80,8 @@ export function applyMask(event: Event, rules: readonly MaskRule[]): void {
 function note(event: Event, op: MaskRule['op'], path: string): void {
   const member = op === 'remove' ? 'erased' : 'masked';
   const before = event[member];
-  event[member] = Array.isArray(before) ? [...before, path] : [path];
+  if (Array.isArray(before)) before.push(path);
+  else event[member] = [path];
 }
 
 function removeAt(event: Event, parts: readonly string[]): boolean {

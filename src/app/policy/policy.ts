@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { openBundleReader } from '../../bundle/in-thread.ts';
 import { type Order, watchOrders } from '../../bundle/orders.ts';
 import type { Config } from '../../config.ts';
+import { lockDirectory } from '../../directory-lock.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { describeCause } from '../../telemetry/redact.ts';
 import type { Observers } from '../ports.ts';
@@ -34,6 +35,7 @@ export async function startPolicy(config: Config, observers: Observers): Promise
   const { log } = observers;
   const { persistDirectory } = config.policy;
   if (persistDirectory !== undefined) await mkdir(persistDirectory, { recursive: true, mode: 0o700 });
+  const unlock = persistDirectory === undefined ? null : await claim(persistDirectory);
   const live = await openPlace(config, 'policy', observers);
   let beside = await openPlace(config, 'shadow', observers);
   const orders = persistDirectory === undefined ? null : watchOrders({ directory: persistDirectory, carryOut, onFailure });
@@ -86,6 +88,7 @@ export async function startPolicy(config: Config, observers: Observers): Promise
   async function stop(): Promise<void> {
     await orders?.stop();
     await Promise.all([live?.stop(), beside?.stop()]);
+    await unlock?.();
   }
 
   try {
@@ -105,6 +108,12 @@ export async function startPolicy(config: Config, observers: Observers): Promise
     candidateState: () => beside?.source.state() ?? null,
     ...{ promote, prepare, stop },
   };
+}
+
+/** It is of this process alone: another that writes there could take policy back. */
+async function claim(directory: string): Promise<() => Promise<void>> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  return lockDirectory(directory);
 }
 
 interface Place {

@@ -116,3 +116,15 @@ export function createSlot({ now, store, isFree }: SlotOptions, onActivated: (in
     },
   };
 }
+
+/** What another plan would put in force. */
+export interface Candidate extends Loaded {
+  /** Null where it did not come from the source. */
+  readonly origin: Origin | null;
+  readonly remember: (() => void) | undefined;
+}
+
+/** SHA-256 in hexadecimal, off the event loop. */
+export async function digestOf(archive: Uint8Array): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', archive as Uint8Array<ArrayBuffer>)).toString('hex');
+}

@@ -6,8 +6,16 @@ import { NO_VALIDATORS } from '../../bundle/download.ts';
 import { createPoller, type Looked, type Poller } from '../../bundle/poller.ts';
 import { type BundleRefusal, PolicyRefused } from '../../bundle/refusal.ts';
 import { inTime } from '../../deadline.ts';
-import { createSlot, type Loaded, type Origin } from './slot.ts';
-import type { PolicyError, PolicyPlan, PolicySource, PolicySourceOptions, PolicyState, PolicyTimes } from './state.ts';
+import { type Candidate, createSlot, digestOf, type Origin } from './slot.ts';
+import {
+  describeRefusal,
+  type PolicyError,
+  type PolicyPlan,
+  type PolicySource,
+  type PolicySourceOptions,
+  type PolicyState,
+  type PolicyTimes,
+} from './state.ts';
 import type { Supply } from './supply.ts';
 
 /** What lies with this machine and not with the bundle is tried again after this. */
@@ -16,11 +24,6 @@ const PASSING: ReadonlySet<BundleRefusal> = new Set(['compile_timeout', 'compile
 /** A start and a reload wait this long for a server. */
 const FIRST_LOOK_MS = 5000;
 const STOP_MS = 1000;
-
-interface Refusal {
-  readonly digest: string;
-  readonly error: PolicyError;
-}
 
 export function createPolicySource(options: PolicySourceOptions): PolicySource {
   const { plan: first, store, isFree, observer, now, random, later } = options;
@@ -31,7 +34,9 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   const times: PolicyTimes = { lastAttemptAt: null, answeredAt: null, downloadedAt: null };
   let unreachable: PolicyError | null = null;
   /** The source's latest, if it was refused. */
-  let refusal: Refusal | null = null;
+  let refusal: { readonly digest: string; readonly error: PolicyError } | null = null;
+  /** In force, and not on disk. */
+  let unkept: { readonly origin: Origin; readonly error: PolicyError } | null = null;
   let isStarted = false;
   let changing: Promise<unknown> = Promise.resolve();
 
@@ -46,14 +51,8 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     return mine;
   }
 
-  function describe(cause: unknown): PolicyError {
-    // Whatever else is thrown is a mistake of ours about these bytes.
-    const code = cause instanceof PolicyRefused ? cause.code : 'archive_invalid';
-    return { code, at: now(), message: cause instanceof PolicyRefused ? cause.message : 'unexpected' };
-  }
-
   function tellRefused(cause: unknown): PolicyError {
-    const error = describe(cause);
+    const error = describeRefusal(cause, now());
     observer.onRefused(error, cause);
     return error;
   }
@@ -67,7 +66,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       source: supply.source,
       ...times,
       archiveBytes: inForce?.archive.byteLength ?? null,
-      lastError: unreachable ?? refusal?.error ?? null,
+      lastError: unreachable ?? refusal?.error ?? unkept?.error ?? null,
     };
   }
 
@@ -86,7 +85,8 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       const isNew = await serially(() => offer(found.archive, { validators: found.validators, source: from.source }));
       observer.onLooked(isNew ? 'changed' : 'unchanged');
       found.remember();
-      return found.canWait && (isNew || found.archive === null) ? 'soon' : 'later';
+      // What was refused may come again at once, and again.
+      return found.canWait && refusal === null && (isNew || found.archive === null) ? 'soon' : 'later';
     } catch (cause) {
       if (signal.aborted) throw cause;
       unreachable = tellRefused(cause);
@@ -104,7 +104,10 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
 
   /** Whether these are other bytes than before. What is refused is told and remembered. */
   async function offer(archive: Uint8Array | null, origin: Origin): Promise<boolean> {
-    if (archive === null) return false;
+    if (archive === null) {
+      if (unkept !== null) await keep(unkept.origin);
+      return false;
+    }
     const digest = await digestOf(archive);
     if (digest === refusal?.digest) return false;
     const isHeld = digest === slot.inForce()?.digest;
@@ -123,7 +126,14 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   }
 
   async function keep(origin: Origin): Promise<void> {
-    await slot.persist(origin).catch(observer.onPersistFailure);
+    try {
+      await slot.persist(origin);
+      unkept = null;
+    } catch (cause) {
+      // Tried again at every look: a restart must not begin with what was in force before.
+      unkept = { origin, error: unkept?.error ?? { code: 'persist_failed', at: now(), message: 'it could not be persisted' } };
+      observer.onPersistFailure(cause);
+    }
   }
 
   /** What was persisted of this source, judged as if it had just come. */
@@ -237,14 +247,4 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     open: slot.remember,
     ...{ state, start, prepare, accept, adopt, stop },
   };
-}
-
-interface Candidate extends Loaded {
-  /** Null where it did not come from the source. */
-  readonly origin: Origin | null;
-  readonly remember: (() => void) | undefined;
-}
-
-async function digestOf(archive: Uint8Array): Promise<string> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', archive as Uint8Array<ArrayBuffer>)).toString('hex');
 }

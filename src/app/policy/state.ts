@@ -1,5 +1,5 @@
 /** What a source of policy is made of and what it tells: the plan from a configuration, its state, and who is told of it. */
-import type { BundleRefusal } from '../../bundle/refusal.ts';
+import { type BundleRefusal, PolicyRefused } from '../../bundle/refusal.ts';
 import type { Store } from '../../bundle/store.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { InForce, LoadArchive } from './slot.ts';
@@ -10,6 +10,13 @@ export interface PolicyError {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly message: string;
+}
+
+/** Whatever else is thrown is a mistake of ours about these bytes. */
+export function describeRefusal(cause: unknown, at: number): PolicyError {
+  return cause instanceof PolicyRefused
+    ? { code: cause.code, at, message: cause.message }
+    : { code: 'archive_invalid', at, message: 'unexpected' };
 }
 
 /** For /readyz, metrics and status. */
@@ -23,7 +30,7 @@ export interface PolicyState {
   readonly answeredAt: number | null;
   readonly downloadedAt: number | null;
   readonly archiveBytes: number | null;
-  /** Null while the source's own latest is in force. */
+  /** Null while the source's own latest is in force, and persisted where it is to be. */
   readonly lastError: PolicyError | null;
 }
 

@@ -127,6 +127,22 @@ suite('audit verify', () => {
     assert.match(told[0] ?? '', /^log:2: its signature does not count/);
   });
 
+  test('finds a chain without a signature between two that have them', async (t) => {
+    const { verify, put, lines } = await open(t, { ends: false });
+    const last = JSON.parse(lines.at(-1) as string).chain;
+    const end: ChainEnd = { id: 'a', seq: last.seq, hash: hashOf(Buffer.from(lines.at(-1) as string)), torn: null };
+    const after = await linesOf('b', { continues: end });
+    put('log', [...lines, ...after]);
+    assert.equal((await verify()).code, 0);
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+    const forged = (await linesOf('f', { continues: end, key: other, ends: false })).filter((line) => !line.includes('"jws"'));
+    put('log', [...lines, ...forged.slice(0, 2), ...after]);
+    const { code, said } = await verify();
+    assert.equal(code, 1, said);
+    assert.match(said, /as another chain does: one of them was inserted/);
+    assert.match(said, /nobody signed, and lines after it are signed/);
+  });
+
   test('finds a checkpoint that was brought from elsewhere', async (t) => {
     const { verify, put, lines } = await open(t);
     const { jws } = JSON.parse((await linesOf('b'))[1] as string);
