@@ -17,9 +17,13 @@ conditions := request.row(data.abac[input.mcp.backend][request.kind])
 # METADATA
 # description: What this module refuses.
 refusals contains {"rule": "abac", "reason": "policy_denied"} if {
-	conditions
-	not is_array(conditions)
+	request.kind
+	some table in tables
+	not request.readable(table, ["tools", "prompts"])
 }
+
+# None or one. `not data.abac` would be true of `false` as well.
+tables := [table | table := data.abac]
 
 refusals contains refusal(condition, "argument_forbidden", ["must be", demands(condition)]) if {
 	some condition in conditions
@@ -81,13 +85,16 @@ holds("max_length", value, wanted) if {
 	count(value) <= wanted
 }
 
+# A number is above every `false` and `null`.
 holds("at_least", value, wanted) if {
 	is_number(value)
+	is_number(wanted)
 	value >= wanted
 }
 
 holds("above", value, wanted) if {
 	is_number(value)
+	is_number(wanted)
 	value > wanted
 }
 

@@ -185,9 +185,36 @@ test_conditions_that_are_none if {
 	every odd in support.odd {
 		count(refused([odd], {"x": 1})) == 1
 	}
-	every odd in [true, 0, "", "x", {}, {"x": {"at_most": 1}}] {
+	every odd in [null, false, true, 0, "", "x", {}, {"x": {"at_most": 1}}] {
 		"policy_denied" in {one.reason | some one in refused(odd, {"x": 1})}
 	}
+}
+
+test_tables_that_cannot_be_read if {
+	row := {"pay": [{"argument": "x", "at_most": 1}]}
+	entries := [
+		{"tool": row}, {"Tools": row}, {"tools": {}, "prompt": {}}, {"resources": {}}, {"tools": false}, {"tools": null},
+		{"tools": "pay"}, {"tools": [row]}, {"tools": {}, "prompts": false}, {"tools": {"*": false}}, {"tools": {"*": "x"}},
+		false, null, true, "x", [], 0,
+	]
+	refusal := {{"rule": "abac", "reason": "policy_denied"}}
+	every table in array.concat([false, null, true, "x", [], 0], [{"orders": entry} | some entry in entries]) {
+		abac.refusals == refusal with input as support.call(support.user, "pay", {"x": 1000000}) with data.abac as table
+		abac.refusals == set() with input as support.request(support.user, "initialize") with data.abac as table
+	}
+	abac.refusals == set() with input as support.call(support.user, "pay", null) with data.abac as {"stock": {"tool": row}}
+}
+
+test_a_word_of_false_limits if {
+	every word in ["type", "one_of", "matches", "max_length", "at_least", "above", "at_most", "at_most_by_role", "same_as_claim"] {
+		every wanted in [false, null, true, {}] {
+			count(refused([{"argument": "x", word: wanted}], {"x": 1000000})) == 1
+		}
+	}
+	every word in ["optional", "optinal"] {
+		count(refused([{"argument": "x", word: false}], {})) == 1
+	}
+	count(refused([{"argument": "x", "at_most": 1, "log_only": false, "rule": false}], {"x": 5})) == 1
 }
 
 test_conditions_for_every_other_tool_and_for_prompts if {

@@ -53,7 +53,10 @@ first(sets) := decision if {
 
 on_trial(refusal) if refusal.log_only == true
 
-on_trial(refusal) if refusal.rule in data.mcp.lib.log_only
+on_trial(refusal) if {
+	not is_object(data.mcp.lib.log_only) # `in` would search its values
+	refusal.rule in data.mcp.lib.log_only
+}
 
 answer([], tried) := {"allow": true, "reason": "allowed"} if count(tried) == 0
 

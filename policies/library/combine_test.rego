@@ -77,7 +77,7 @@ test_only_that_rule_is_on_trial if {
 	every name in ["Limit", "limit ", "lim", "*", ""] {
 		combine.first([{limit}]).allow == false with input as ping with data.mcp.lib.log_only as [name]
 	}
-	every setting in [null, true, 1, "limit", {}] {
+	every setting in [null, false, true, 1, "limit", {}, {"a": "limit"}, {"limit": true}] {
 		combine.first([{limit}]).allow == false with input as ping with data.mcp.lib.log_only as setting
 	}
 	every flag in ["true", 1, null, []] {

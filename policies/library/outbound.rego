@@ -21,13 +21,26 @@ default decision := {"allow": false, "reason": "policy_denied"}
 decision := object.union_n([{"allow": true, "reason": "allowed", "scope": scope}, token, resource]) if {
 	input.version == 1
 	token := {"audience": said("audience"), "ttl_seconds": min([said("ttl_seconds"), data.outbound.max_ttl_seconds])}
-	is_number(token.ttl_seconds)
+	is_string(token.audience)
+	readable
 } else := {"allow": false, "reason": "tool_unknown"} if {
 	input.version == 1
 	request.kind == "tools"
 	backend
 	not scope
 }
+
+# A misspelt word must not fall back to what the row wanted otherwise, nor a ceiling of text to none.
+readable if {
+	is_number(data.outbound.max_ttl_seconds)
+	is_number(said("ttl_seconds"))
+	request.only(object.get(data.outbound, "defaults", {}), said_by_all)
+	request.only(backend, array.concat(said_by_all, ["tools"]))
+	request.only(operation, array.concat(said_by_all, ["scope"]))
+	is_string(object.get(operation, "scope", ""))
+}
+
+said_by_all := ["audience", "resource", "ttl_seconds"]
 
 operation := request.row(backend.tools) if {
 	request.kind == "tools"

@@ -123,3 +123,19 @@ test_without_a_table_there_is_no_token if {
 	never := support.without(table, "/defaults/ttl_seconds")
 	no("policy_denied") == outbound.decision with input as support.call(support.user, "list", null) with data.outbound as never
 }
+
+test_a_row_that_cannot_be_read_gets_no_token if {
+	every row in [null, true, "x", [], {"ttl_secnds": 1}, {"Audience": "x"}, {"scopes": "x"}, {"scope": 5}, {"scope": false}, {"audience": false}, {"ttl_seconds": "1"}, {"ttl_seconds": false}] {
+		broken := support.with_part(table, "/backends/orders/tools/list", row)
+		no("policy_denied") == outbound.decision with input as support.call(support.user, "list", null) with data.outbound as broken
+	}
+	no("tool_unknown") == outbound.decision with input as support.call(support.user, "list", null)
+		with data.outbound as support.with_part(table, "/backends/orders/tools/list", false)
+	every path, part in {
+		"/backends/orders/ttl": 1, "/defaults/ttl_secnds": 1, "/defaults": false,
+		"/max_ttl_seconds": "5", "/backends/orders/audience": false,
+	} {
+		broken := support.with_part(table, path, part)
+		no("policy_denied") == outbound.decision with input as support.call(support.user, "list", null) with data.outbound as broken
+	}
+}

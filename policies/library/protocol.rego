@@ -9,6 +9,8 @@
 #   - data.protocol: schema["protocol.v1"]
 package mcp.lib.protocol
 
+import data.mcp.lib.request
+
 methods := {
 	"request": {
 		"initialize", "server/discover", "ping",
@@ -33,6 +35,18 @@ refusals contains {"rule": "protocol", "reason": "method_forbidden"} if not perm
 permitted if {
 	input.mcp.method in methods[input.mcp.kind]
 	not unwanted
+}
+
+# What to do without cannot be read: then without all but the handshake.
+unwanted if {
+	not request.handshake
+	some table in [found | found := data.protocol]
+	not readable(table)
+}
+
+readable(table) if {
+	request.only(table, ["refuse"])
+	request.names(object.get(table, "refuse", []))
 }
 
 unwanted if input.mcp.method in data.protocol.refuse

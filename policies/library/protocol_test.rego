@@ -36,4 +36,15 @@ test_what_is_not_wanted if {
 	asked := support.request(support.user, "prompts/get")
 	protocol.refusals == no with input as asked with data.protocol.refuse as ["prompts/get"]
 	protocol.refusals == set() with input as asked with data.protocol.refuse as ["prompts/list"]
+	protocol.refusals == set() with input as asked with data.protocol as {}
+}
+
+test_what_is_not_wanted_cannot_be_read if {
+	every table in [
+		false, null, true, [], "prompts/get", {"refuse": false}, {"refuse": null}, {"refuse": "prompts/get"},
+		{"refuse": {"prompts/get": true}}, {"refuse": [["prompts/get"]]}, {"refused": ["prompts/get"]},
+	] {
+		protocol.refusals == no with input as support.request(support.user, "prompts/get") with data.protocol as table
+		protocol.refusals == set() with input as support.request(support.user, "initialize") with data.protocol as table
+	}
 }

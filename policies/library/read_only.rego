@@ -22,6 +22,18 @@ refusals contains {"rule": "read_only", "reason": "read_only"} if {
 
 frozen if data.read_only.everywhere != false
 
+# A switch that cannot be read is on.
+frozen if {
+	some switch in [found | found := data.read_only]
+	not readable(switch)
+}
+
+readable(switch) if {
+	request.only(switch, ["everywhere", "backends", "clients"])
+	request.names(object.get(switch, "backends", []))
+	request.names(object.get(switch, "clients", []))
+}
+
 frozen if input.mcp.backend in data.read_only.backends
 
 frozen if input.principal.clientId in data.read_only.clients

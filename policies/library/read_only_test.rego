@@ -13,6 +13,21 @@ switches := [
 	{"clients": ["desk"]},
 	{"everywhere": false, "backends": ["orders"]},
 	{"everywhere": "yes"},
+	{"everywhere": null},
+	{"everywhere": false, "backends": "orders"},
+	{"everywhere": false, "clients": "desk"},
+	{"clients": false},
+	{"clients": null},
+	{"backends": false},
+	{"backends": {"orders": true}},
+	{"backends": [["orders"]]},
+	{"backend": ["orders"]},
+	{"everywere": true},
+	false,
+	null,
+	true,
+	[],
+	"orders",
 ]
 
 test_what_is_annotated_passes if {

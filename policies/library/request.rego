@@ -62,11 +62,47 @@ collection := [concat("/", array.concat(array.slice(steps, 0, last), [""]))] if 
 row(table) := [found | some key in keys; found := table[key]][0]
 
 # METADATA
+# description: |
+#   Whether a table {BACKEND {KIND {NAME [...]}}} can be read for what is used: no other kinds than these, and lists in the
+#   rows that speak of it. What cannot be read must refuse:
+#   passed over, a misspelt word or a row of `false` would allow.
+readable(table, kinds) if {
+	is_object(table)
+	entry := object.get(table, input.mcp.backend, {})
+	only(entry, kinds)
+	every rows in entry {
+		is_object(rows)
+	}
+	every row in [found | some key in keys; found := entry[kind][key]] {
+		is_array(row)
+	}
+}
+
+# METADATA
+# description: Whether it is an object with no other members than these.
+only(value, members) if {
+	is_object(value)
+	every member in object.keys(value) {
+		member in members
+	}
+}
+
+# METADATA
+# description: Whether it is a list of names.
+names(value) if {
+	is_array(value)
+	every one in value {
+		is_string(one)
+	}
+}
+
+# METADATA
 # description: Whether a grant {BACKEND {tools, prompts, resources}} lists what is used.
 granted(grant) if {
-	names := grant[input.mcp.backend][kind]
+	listed := grant[input.mcp.backend][kind]
+	is_array(listed) # `in` alone would also search the values of an object
 	some key in keys
-	key in names
+	key in listed
 }
 
 # METADATA

@@ -81,6 +81,15 @@ test_a_grant_lists_names_by_backend_and_kind if {
 	}
 }
 
+test_a_grant_is_a_list if {
+	every names in [false, "list", {"a": "list"}, {"list": true}, [["list"]], [false]] {
+		not request.granted({"orders": {"tools": names}}) with input as support.call(support.user, "list", null)
+	}
+	every grant in [false, {"orders": false}, {"orders": {"tool": ["list"]}}, {"order": {"tools": ["list"]}}] {
+		not request.granted(grant) with input as support.call(support.user, "list", null)
+	}
+}
+
 test_a_claim_by_its_path if {
 	who := support.is(support.user, {"claims": {"a": {"b": [1]}, "x.y": 2, "n": null}})
 	request.claim("a.b") == [1] with input as support.request(who, "ping")

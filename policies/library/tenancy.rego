@@ -34,8 +34,14 @@ refusals contains {"rule": "tenancy", "reason": "tenant_mismatch"} if {
 }
 
 refusals contains {"rule": "tenancy.arguments", "reason": "policy_denied"} if {
-	conditions
-	not is_array(conditions)
+	request.kind
+	is_object(data.tenancy) # else nobody belongs
+	not readable
+}
+
+readable if {
+	request.only(data.tenancy, ["claim", "machines_above_tenants", "arguments"])
+	request.readable(object.get(data.tenancy, "arguments", {}), ["tools", "prompts"])
 }
 
 # Not tenant_mismatch: in lists there are no arguments yet, and this is not to hide the tool.
@@ -54,7 +60,10 @@ refusals contains {"rule": "tenancy.arguments", "reason": "tenant_mismatch", "me
 	message := concat(" ", [request.label(condition), "is not of your tenant."])
 }
 
-belongs if input.mcp.backend in table.backends
+belongs if {
+	is_array(table.backends)
+	input.mcp.backend in table.backends
+}
 
 belongs if above_tenants
 

@@ -102,7 +102,7 @@ test_the_callers_own_table if {
 }
 
 test_conditions_that_are_none if {
-	every row in [true, 0, "x", {}, {"tenant": 1}] {
+	every row in [null, false, true, 0, "x", {}, {"tenant": 1}] {
 		broken := support.is(settings, {"arguments": {"orders": {"tools": {"pay": row}}}})
 		refusals := tenancy.refusals with input as paying({}) with data.tenancy as broken with data.tenants as tenants
 		{"rule": "tenancy.arguments", "reason": "policy_denied"} in refusals
@@ -111,6 +111,46 @@ test_conditions_that_are_none if {
 		broken := support.is(settings, {"arguments": {"orders": {"tools": {"pay": [condition]}}}})
 		refusals := tenancy.refusals with input as paying({}) with data.tenancy as broken with data.tenants as tenants
 		count(refusals) == 1
+	}
+}
+
+test_settings_that_cannot_be_read if {
+	row := {"pay": [{"argument": "tenant"}]}
+	arguments := [
+		{"orders": {"tool": row}}, {"orders": {"tools": false}}, {"orders": {"tools": [row]}}, {"orders": false}, {"orders": []},
+		{"orders": {"tools": {"*": false}}}, {"orders": {"tools": {}, "prompt": {}}}, false, null, [], "orders",
+	]
+	wrong := array.concat(
+		[{"arguments": each} | some each in arguments],
+		[{"argumnets": {}}, {"machines_above_tenant": false}],
+	)
+	every more in wrong {
+		broken := support.is(object.remove(settings, ["arguments"]), more)
+		refusals := tenancy.refusals with input as paying({"tenant": "globex"}) with data.tenancy as broken with data.tenants as tenants
+		refusals == {{"rule": "tenancy.arguments", "reason": "policy_denied"}}
+	}
+}
+
+test_a_misspelt_word_of_a_condition_is_stricter if {
+	every more in [{"amnog": "accounts"}, {"among": false}, {"among": "acounts"}, {"among": false, "optional": true}] {
+		row := [support.is({"argument": "account"}, more)]
+		broken := support.is(settings, {"arguments": {"orders": {"tools": {"pay": row}}}})
+		asked := support.call(support.user, "pay", {"account": "A-1"})
+		refusals := tenancy.refusals with input as asked with data.tenancy as broken with data.tenants as tenants
+		refusals == {about("tenant_mismatch", "account is not of your tenant.")}
+	}
+	every optional in [{"optional": "yes"}, {"optional": false}, {"optoinal": true}] {
+		broken := support.is(settings, {"arguments": {"orders": {"tools": {"pay": [support.is({"argument": "x"}, optional)]}}}})
+		refusals := tenancy.refusals with input as paying({}) with data.tenancy as broken with data.tenants as tenants
+		refusals == {about("argument_forbidden", "x must be given.")}
+	}
+}
+
+test_backends_of_a_tenant_are_a_list if {
+	every backends in [false, "orders", {"a": "orders"}, {"orders": true}] {
+		tenancy.refusals == mismatch with input as support.call(support.user, "list", null)
+			with data.tenancy as settings
+			with data.tenants as {"acme": {"backends": backends}}
 	}
 }
 

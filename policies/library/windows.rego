@@ -12,7 +12,13 @@ package mcp.lib.windows
 import data.mcp.lib.request
 
 # METADATA
-# description: What this module refuses.
+# description: What this module refuses. Where one window cannot be read, that is everything.
+refusals contains {"rule": "windows", "reason": "policy_denied"} if {
+	not request.handshake
+	some table in [found | found := data.windows]
+	not readable(table)
+}
+
 refusals contains refusal(window, opening(window)) if {
 	some window in closed_if("hours")
 	not in_hours(window)
@@ -23,10 +29,20 @@ refusals contains refusal(window, "Not from this network.") if {
 	not in_networks(window)
 }
 
+readable(table) if {
+	is_array(table)
+	every window in table {
+		request.only(window, ["rule", "log_only", "backends", "tools", "clients", "hours", "networks"])
+		every member in ["backends", "tools", "clients", "networks"] {
+			request.names(object.get(window, member, []))
+		}
+	}
+}
+
 closed_if(member) := [window |
 	not request.handshake
 	some window in data.windows
-	window[member]
+	member in object.keys(window)
 	concerned(window)
 ]
 
@@ -58,6 +74,7 @@ reason := request.forbidden
 zone(window) := object.get(window.hours, "zone", "UTC")
 
 in_hours(window) if {
+	request.only(window.hours, ["from", "to", "days", "zone"])
 	instant := [time.parse_rfc3339_ns(input.request.time), zone(window)]
 	time.weekday(instant) in object.get(window.hours, "days", week)
 	[hour, minute, _] := time.clock(instant)

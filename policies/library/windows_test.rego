@@ -48,7 +48,11 @@ test_times_that_are_none if {
 }
 
 test_hours_that_are_none if {
-	every hours in [true, 1, "08:00", [8], {}, {"from": "08:00"}, {"from": "x", "to": "y"}, {"from": "00:00", "to": "24:00", "zone": "Nowhere"}] {
+	every hours in [false, null, true, 1, "08:00", [8], {}, {"from": "08:00"}, {"from": "x", "to": "y"}, {"from": "00:00", "to": "24:00", "zone": "Nowhere"}] {
+		count(refused(at("2026-11-20T12:00:00Z"), [{"hours": hours}])) == 1
+	}
+	every more in [{"dyas": ["Monday"]}, {"zoen": "Europe/Zurich"}, {"days": false}, {"days": "Friday"}, {"zone": false}] {
+		hours := object.union({"from": "00:00", "to": "24:00"}, more)
 		count(refused(at("2026-11-20T12:00:00Z"), [{"hours": hours}])) == 1
 	}
 }
@@ -92,6 +96,21 @@ test_the_refusal_in_full if {
 test_the_handshake_is_always_open if {
 	every method in ["initialize", "server/discover"] {
 		refused(support.request(support.user, method), [{"networks": ["10.0.0.0/8"]}]) == set()
+	}
+}
+
+test_windows_that_cannot_be_read_close_all if {
+	inside := ["192.0.2.0/24"]
+	windows_of_one := [
+		{"netwroks": inside}, {"hour": {}}, {"backends": "stock", "networks": inside}, {"backends": false, "networks": inside},
+		{"tools": "pay", "networks": inside}, {"clients": {"desk": true}, "networks": inside}, {"clients": null},
+		{"networks": "192.0.2.0/24", "tools": ["list"]}, {"networks": false, "tools": ["list"]}, {"backend": ["stock"], "networks": inside},
+		false, null, "x", [],
+	]
+	refusal := {{"rule": "windows", "reason": "policy_denied"}}
+	every table in array.concat([false, null, true, "x", {}, {"a": {"networks": inside}}], [[window] | some window in windows_of_one]) {
+		windows.refusals == refusal with input as support.call(support.user, "pay", null) with data.windows as table
+		windows.refusals == set() with input as support.request(support.user, "initialize") with data.windows as table
 	}
 }
 

@@ -1,12 +1,13 @@
 /**
  * `mcp-ext-authz policy check`: OPA's strict check with the published input and, where a catalog is given, with the arguments
- * of the tools; built-ins that the sidecar lacks; rules that have to be there; what they may answer.
+ * of the tools; built-ins that the sidecar lacks; rules that have to be there; what they may answer; the shape of data.
  */
 import { readFileSync } from 'node:fs';
 import { REQUIRED_ENTRYPOINTS } from '../bundle/compile.ts';
 import { openOpa } from '../opa/opa.ts';
 import type { OpaProblem } from '../opa/requests.ts';
 import { POLICY_REASONS } from '../reasons.ts';
+import { findDataProblems } from './data-shape.ts';
 import { findShapeProblems } from './decision-shape.ts';
 import { EXIT, type Io, readArguments, showProgress, UsageError } from './io.ts';
 import { LACKING_BUILTINS } from './lacking-builtins.ts';
@@ -18,7 +19,8 @@ import { askCatalog, readCatalogFile, type ToolCatalog } from './tool-catalog.ts
 export const HELP = `mcp-ext-authz policy check [DIR]
 
 Finds the mistakes in a policy that can be found without running it, in DIR (here: the current folder): what OPA's strict check
-finds; names that input does not have; built-ins that the sidecar does not have; decisions that it would refuse.
+finds; names that input does not have; built-ins that the sidecar does not have; decisions that it would refuse; data that is not what the
+schemas of annotations (\`data.x: schema["name"]\`) say.
 
 With the tools' own schemas it finds more: arguments that no tool has, or not the tool that a rule is about
 (\`input.mcp.tool == "…"\`), and tools that nobody offers. They come from one of
@@ -70,7 +72,11 @@ async function check(folder: SourceFolder, catalog: ToolCatalog | null) {
     // What is offered where nobody was asked is not known.
     const isSure = ({ code }: OpaProblem): boolean => code !== 'tool_unknown' || catalog?.unasked.length === 0;
     if (errors !== undefined) return { problems: sortProblems(errors.filter(isSure)), shape: [], modules };
-    return { problems: sortProblems(result.warnings.filter(isSure)), shape: findShapeProblems(result.types), modules };
+    const shape = findShapeProblems(result.types);
+    const data = await findDataProblems(folder.files, folder.schemas, (query, files) =>
+      askOpa(opa, { command: 'eval', query, files }),
+    );
+    return { problems: sortProblems(result.warnings.filter(isSure)), shape: [...shape, ...data], modules };
   } finally {
     await opa.close();
   }
