@@ -464,6 +464,7 @@ suite('credentials', () => {
     await Promise.all([write('ca.pem', authority.ca), write('cert.pem', forClient.cert), write('key.pem', forClient.key)]);
     const without = await startSidecar(t, server.url, ({ services }) => (services[0].caFile = world.path('ca.pem')), world);
     assert.equal((await without.readyz()).policy.last_error.code, 'download_failed');
+    await without.stop();
     const clientTls = { certFile: world.path('cert.pem'), keyFile: world.path('key.pem') };
     const shown = await startSidecar(
       t,
