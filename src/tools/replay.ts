@@ -4,13 +4,13 @@
  */
 
 import { createFlips, type Flips, KINDS } from './flips.ts';
-import { EXIT, type Io, readArguments, readNumber, showProgress, UsageError } from './io.ts';
+import { EXIT, type Io, readArguments, readNumber, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
 import { readConfigFile } from './known-backends.ts';
 import { openToolOpa } from './loading.ts';
 import { readEvents } from './log-events.ts';
 import { type Replayed, reportJson, reportMarkdown, reportText } from './replay-report.ts';
-import { createReplay } from './replay-run.ts';
+import { createReplay, NOT_REPLAYED, type NotReplayed, type Totals } from './replay-run.ts';
 
 export const HELP = `mcp-ext-authz policy replay --bundle NEW [--against OLD] decisions.ndjson…
 
@@ -60,6 +60,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const flips = createFlips(examples);
   const each = values.json ? (flip: object) => io.out.write(`${JSON.stringify({ type: 'flip', ...flip })}\n`) : () => true;
   const replayed = await showProgress('replaying', io, () => replayFiles(files, candidate, old, { flips, limit, each, io }));
+  if (replayed.totals.replayed === 0) throw new ToolError(`nothing could be replayed: ${whyNothing(replayed.totals)}`);
   if (values.json) io.out.write(`${JSON.stringify(reportJson(replayed))}\n`);
   else io.out.write(values.markdown ? reportMarkdown(replayed) : reportText(replayed));
   return exitCode(failOn, flips);
@@ -103,6 +104,12 @@ async function replayFiles(
     if (totals.replayed >= limit) break;
   }
   return { candidate, against, totals, flips, seconds: (performance.now() - begun) / 1000 };
+}
+
+/** A gate that had nothing to judge must not look like one that found nothing. */
+function whyNothing({ lines, notReplayed }: Totals): string {
+  const counts = Object.entries(notReplayed).map(([why, count]) => `${count}: ${NOT_REPLAYED[why as NotReplayed]}`);
+  return lines === 0 ? 'there is no line in it' : counts.join('; ');
 }
 
 function exitCode(failOn: (typeof FAIL_ON)[number], flips: Flips): number {

@@ -23,6 +23,8 @@ function judge(answer: Judged, asked: [string, number][] = []): Judge {
       asked.push([input, atMs]);
       return answer;
     },
+    askInTime: () => assert.fail('a replay asks in this thread'),
+    pare: (input) => input,
   };
 }
 
