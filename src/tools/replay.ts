@@ -19,7 +19,7 @@ uploads, gzipped or not; - is standard input.
 
   --bundle NEW     the candidate: a bundle, or a folder of Rego and data
   --against OLD    compare with what this policy says of the same inputs, and not with what was recorded
-  --fail-on WORD   any (default), allow-to-deny, deny-to-allow or none: what makes it exit with 1
+  --fail-on WORD   any (default), allow_to_deny, deny_to_allow (or with hyphens) or none: what makes it exit with 1
   --limit N        ends after N decisions that were replayed
   --examples N     decision ids shown of each group (3)
   --config FILE    the sidecar's configuration, for the longest lifetime of a token
@@ -41,12 +41,12 @@ const OPTIONS = {
   json: { type: 'boolean' },
 } as const;
 
-const FAIL_ON = ['any', 'allow-to-deny', 'deny-to-allow', 'none'] as const;
+const FAIL_ON = ['any', 'allow_to_deny', 'deny_to_allow', 'none'] as const;
 const MAX_EXAMPLES = 100;
 
 export async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals: files } = readArguments(args, OPTIONS, Number.POSITIVE_INFINITY);
-  const failOn = FAIL_ON.find((word) => word === (values['fail-on'] ?? 'any'));
+  const failOn = FAIL_ON.find((word) => word === (values['fail-on'] ?? 'any').replaceAll('-', '_'));
   if (failOn === undefined) throw new UsageError(`--fail-on ${values['fail-on']}: one of ${FAIL_ON.join(', ')}`);
   if (values.bundle === undefined) throw new UsageError('--bundle NEW is needed: the policy to try');
   if (files.length === 0) throw new UsageError('a file of decisions is needed; - is standard input');

@@ -220,7 +220,10 @@ describe('replay', () => {
   test('fails on what it is asked to fail on', async () => {
     const failOn = async (word: string) =>
       (await run('replay', '--bundle', file('new.tar.gz'), '--fail-on', word, file('morning'))).code;
-    assert.deepEqual(await Promise.all(['any', 'allow-to-deny', 'deny-to-allow', 'none'].map(failOn)), [1, 1, 0, 0]);
+    assert.deepEqual(
+      await Promise.all(['any', 'allow-to-deny', 'allow_to_deny', 'deny_to_allow', 'none'].map(failOn)),
+      [1, 1, 1, 0, 0],
+    );
   });
 
   test('as JSON has a line for every flip, and a last one', async () => {
@@ -232,7 +235,7 @@ describe('replay', () => {
     const last = lines.pop();
     assert.equal(last.type, 'summary');
     assert.ok(lines.length > 0 && lines.every(({ type, to }) => type === 'flip' && to === 'deny (tool_unknown)'));
-    assert.equal(last.flips['allow-to-deny'], lines.length);
+    assert.equal(last.flips.allow_to_deny, lines.length);
   });
 
   test('ends where it is told to', async () => {
