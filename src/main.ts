@@ -16,7 +16,8 @@ const USAGE = `mcp-ext-authz ${VERSION}: an Envoy external-authorization sidecar
   mcp-ext-authz catalog show --config FILE [--json]    what each backend offers: tools, annotations, arguments
   mcp-ext-authz catalog diff --config FILE    what changed since it was approved; exits with 1 where anything did
   mcp-ext-authz catalog approve --config FILE [BACKEND[:TOOL]…]    approves what is offered now
-  mcp-ext-authz policy VERB            for those who write the policy: init, check, test, build, bench, eval, explain, replay
+  mcp-ext-authz policy VERB            for those who write the policy: init, check, test, build, bench, eval, explain, replay;
+                                       for those who run it: accept, promote
   mcp-ext-authz audit verify FILE…     whether a decision log is whole and unchanged
   mcp-ext-authz --version
 `;

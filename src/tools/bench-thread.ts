@@ -1,6 +1,8 @@
 /** The thread of bench.ts: asks one engine again and again, so that a policy that never ends can be ended. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { JsonObject } from '../mcp/message.ts';
 import { openEngine } from './engine.ts';
+import { createParing } from './pared-input.ts';
 
 export interface BenchTask {
   readonly wasm: Uint8Array;
@@ -9,6 +11,7 @@ export interface BenchTask {
   /** JSON texts. */
   readonly inputs: readonly string[];
   readonly seconds: number;
+  readonly maxMemoryBytes: number;
 }
 
 export interface BenchResult {
@@ -32,10 +35,13 @@ export interface Timing {
 const WARM_UP_MS = 300;
 const MAX_SAMPLES = 1_000_000;
 
-const { wasm, data, inputs, seconds } = workerData as BenchTask;
+const { wasm, data, inputs: given, seconds, maxMemoryBytes } = workerData as BenchTask;
 const begun = performance.now();
-const engine = await openEngine({ wasm, data });
+const engine = await openEngine({ wasm, data }, { maxMemoryBytes });
 const loadMs = performance.now() - begun;
+// Before it is measured: the sidecar, too, makes an input without what is not declared.
+const { pareText } = createParing(JSON.parse(data) as JsonObject);
+const inputs = given.map(pareText);
 const reasons: Record<string, number> = {};
 
 repeat(WARM_UP_MS, engine.decide);

@@ -1,7 +1,9 @@
 /** `mcp-ext-authz policy bench`: what an evaluation costs, measured with the sidecar's own engine and inputs as they come. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { policy } from '../config-schema/policy.ts';
 import { type Opa, openOpa } from '../opa/opa.ts';
+import { type Reason, reasonRow } from '../reasons.ts';
 import { threadUrl } from '../thread-url.ts';
 import type { BenchResult, BenchTask, Timing } from './bench-thread.ts';
 import { readInputs } from './inputs.ts';
@@ -16,10 +18,13 @@ One thread, nothing else going on: a sidecar under load is slower, and HTTP, tok
   --input FILE     one input, an array of inputs, or a decision log; without it, one call that was made up
   --seconds N      how long to measure (default 3, at most 60)
 
-Exits with 0, with 1 where the policy would not load or does not come to an end, with 2 where it was not asked as it should be.
+Exits with 0, with 1 where the policy would not load, does not come to an end or gives no answer that counts, with 2 where it was not asked as it should be.
 `;
 
 const OPTIONS = { input: { type: 'string' }, seconds: { type: 'string', default: '3' } } as const;
+
+/** What the sidecar does where its configuration does not say. */
+const DEFAULTS = policy.shape;
 
 const MAX_INPUTS = 10_000;
 /** Of one evaluation, beyond the time asked for. */
@@ -31,11 +36,18 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const { inputs, without } =
     values.input === undefined ? { inputs: [SAMPLE], without: 0 } : await readInputs(values.input, MAX_INPUTS);
   const path = positionals[0] ?? '.';
+  const maxMemoryBytes = DEFAULTS.maxMemoryBytes.parse(undefined);
   const opa = openOpa(OPA_OPTIONS);
   try {
     const { bundle, compileMs } = await showProgress('compiling', io, () => load(opa, path));
     await opa.close();
-    const task = { wasm: bundle.wasm, data: bundle.data, inputs: inputs.map((one) => JSON.stringify(one)), seconds };
+    const task = {
+      wasm: bundle.wasm,
+      data: bundle.data,
+      inputs: inputs.map((one) => JSON.stringify(one)),
+      seconds,
+      maxMemoryBytes,
+    };
     const result = await showProgress('measuring', io, () => measure(task));
     io.out.write(
       [
@@ -45,10 +57,11 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
         `decision    ${describeTiming(result.decisions)}`,
         `inbound     ${describeTiming(result.inbound)}`,
         `decided     ${describeReasons(result.reasons)}`,
+        ...describeSlow(result.decisions),
         '',
       ].join('\n'),
     );
-    return EXIT.fine;
+    return isBroken(result.reasons) ? EXIT.found : EXIT.fine;
   } finally {
     await opa.close();
   }
@@ -78,6 +91,19 @@ async function measure(task: BenchTask): Promise<BenchResult> {
 function describeTiming({ perSecond, p50Us, p99Us, maxUs }: Timing): string {
   const [p50, p99, max] = [p50Us, p99Us, maxUs].map((us) => us.toFixed(1));
   return `${Math.round(perSecond)} a second; p50 ${p50} µs, p99 ${p99} µs, longest ${max} µs`;
+}
+
+function describeSlow({ p50Us, p99Us }: Timing): string[] {
+  const timeoutMs = DEFAULTS.timeoutMs.parse(undefined);
+  const slow = [p50Us > timeoutMs * 1000 ? 'p50' : null, p99Us > timeoutMs * 1000 ? 'p99' : null].filter((one) => one !== null);
+  return slow.length === 0
+    ? []
+    : [`slow        ${slow.join(' and ')} above policy.timeoutMs (${timeoutMs} ms): the sidecar would refuse as policy_timeout`];
+}
+
+/** Nothing was decided: what was measured is how fast it fails. */
+function isBroken(reasons: Readonly<Record<string, number>>): boolean {
+  return Object.keys(reasons).every((reason) => reasonRow(reason as Reason).outcome === 'error');
 }
 
 function describeReasons(reasons: Readonly<Record<string, number>>): string {

@@ -4,9 +4,9 @@ import { type Outbound, readInbound, readOutbound, readResultSet } from '../poli
 import { compileModule, createEngine, ENTRYPOINTS, type Entrypoint } from '../policy/engine.ts';
 import { ok, type Result } from '../result.ts';
 
-/** As large as one may be made in a configuration. */
-const MAX_MEMORY_BYTES = 128 * 1024 * 1024;
-const MAX_TTL_SECONDS = 60;
+/** Four times what a sidecar gives a policy by default. */
+export const MAX_MEMORY_BYTES = 128 * 1024 * 1024;
+export const MAX_TTL_SECONDS = 60;
 
 /** What both rules answer; outbound is asked only after inbound allowed. */
 export interface ToolAnswer {
@@ -25,6 +25,7 @@ export interface ToolEngine {
 
 export interface ToolEngineOptions {
   readonly maxTtlSeconds?: number;
+  readonly maxMemoryBytes?: number;
   /** Epoch milliseconds. */
   readonly now?: () => number;
 }
@@ -32,10 +33,10 @@ export interface ToolEngineOptions {
 /** Rejects with PolicyRefused. @param data JSON text. */
 export async function openEngine(
   { wasm, data }: { readonly wasm: Uint8Array; readonly data: string },
-  { maxTtlSeconds = MAX_TTL_SECONDS, now = Date.now }: ToolEngineOptions = {},
+  { maxTtlSeconds = MAX_TTL_SECONDS, maxMemoryBytes = MAX_MEMORY_BYTES, now = Date.now }: ToolEngineOptions = {},
 ): Promise<ToolEngine> {
   const module = await compileModule(wasm);
-  const engine = createEngine({ module, data: JSON.parse(data) as object, maxMemoryBytes: MAX_MEMORY_BYTES, now });
+  const engine = createEngine({ module, data: JSON.parse(data) as object, maxMemoryBytes, now });
 
   function answer(input: string): ToolAnswer {
     const evaluate = engine.take(input);

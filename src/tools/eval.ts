@@ -15,6 +15,7 @@ import { isFolder, type Judge, openJudge } from './judge.ts';
 import { type KnownBackend, type KnownBackends, readBackends, readConfigFile, unknownBackend } from './known-backends.ts';
 import { openToolOpa } from './loading.ts';
 import { type Person, readPeople } from './people.ts';
+import { isKnownReason } from './recorded.ts';
 import { describeEvaluation } from './trace-text.ts';
 import { describeSaid, describeToken, lastSaid } from './verdict-text.ts';
 
@@ -30,7 +31,7 @@ What would be decided, and why. DIR is a folder of Rego and data (policies, if i
   --method METHOD    another MCP method, as resources/read, with --target NAME-OR-URI or --params JSON
   --backend NAME     whose tool it is; can be left out where --config has one backend with that tool
   --config FILE      the sidecar's configuration: backends, annotations of tools, the longest lifetime of a token
-  --catalog FILE     approved tools (\`catalog approve\`), for their annotations
+  --catalog FILE     tools (\`catalog approve\`, \`catalog show --json\`), for their annotations
   --protocol REV     MCP revision (2025-11-25)
   --input FILE       a whole policy input as JSON instead of all that; - is standard input
   --time RFC3339     when it is asked (now)
@@ -70,6 +71,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = readArguments(args, OPTIONS, 1);
   const path = positionals[0] ?? (existsSync('policies') ? 'policies' : '.');
   const now = readTime(values.time);
+  checkExpectation(values.expect);
   const config = values.config === undefined ? null : await readConfigFile(values.config);
   const backends = await readBackends(config, values.catalog ?? config?.catalog.pinning?.file ?? null);
   const input = values.input === undefined ? await inputOf(values, path, backends, now) : await readInput(values.input);
@@ -80,7 +82,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
       return [opened, await evaluate(opened, opa, input, now)] as const;
     });
     io.out.write(
-      values.json ? `${JSON.stringify(toJson(judge, evaluation, input), null, 2)}\n` : describe(judge, evaluation, input, values),
+      values.json ? `${JSON.stringify(toJson(judge, evaluation), null, 2)}\n` : describe(judge, evaluation, input, values),
     );
     return judgeExpectation(values.expect, evaluation, io);
   } finally {
@@ -92,7 +94,7 @@ async function inputOf(values: Values, path: string, backends: KnownBackends, no
   const { as: who, tool, method = 'tools/call' } = values;
   if (who === undefined) throw new UsageError('--as USER is needed: who asks');
   if (method === 'tools/call' && tool === undefined) throw new UsageError('--tool NAME is needed: what is called');
-  const backend = findBackend(backends, values.backend, tool);
+  const backend = findBackend(backends, values, tool);
   return imagineInput({
     person: await findPerson(who, values, path),
     resource: backend,
@@ -106,14 +108,25 @@ async function inputOf(values: Values, path: string, backends: KnownBackends, no
   });
 }
 
-function findBackend(backends: KnownBackends, name: string | undefined, tool: string | undefined): KnownBackend {
-  if (name !== undefined) return backends.get(name) ?? unknownBackend(name);
+function findBackend(backends: KnownBackends, { backend: name, config }: Values, tool: string | undefined): KnownBackend {
   const all = [...backends.values()];
+  if (name !== undefined) {
+    if (config !== undefined && !backends.has(name))
+      throw new UsageError(`--backend ${name}: there is none of that name, only ${[...backends.keys()].join(', ')}`);
+    return checkTool(backends.get(name) ?? unknownBackend(name), tool);
+  }
   const having = all.filter(({ tools }) => tool !== undefined && tools.has(tool));
   const [only] = having.length > 0 ? having : all;
   if (only === undefined || (having.length > 0 ? having : all).length > 1)
     throw new UsageError(`--backend NAME is needed${all.length > 0 ? `, one of ${[...backends.keys()].join(', ')}` : ''}`);
-  return only;
+  return checkTool(only, tool);
+}
+
+function checkTool(backend: KnownBackend, tool: string | undefined): KnownBackend {
+  const { name, tools, hasAllTools } = backend;
+  if (tool !== undefined && hasAllTools && !tools.has(tool))
+    throw new UsageError(`--tool ${tool}: ${name} has none of that name, only ${[...tools.keys()].join(', ')}`);
+  return backend;
 }
 
 async function findPerson(who: string, values: Values, path: string): Promise<Person> {
@@ -188,11 +201,11 @@ function describe(judge: Judge, evaluation: Evaluation, input: PolicyInput, { tr
     `asked     ${principal?.subject} by ${principal?.clientId}: ${mcp?.method ?? mcp?.kind} ${mcp?.targets?.map(({ name }) => name).join(', ') ?? ''} at ${mcp?.backend}`,
     `policy    ${judge.path}, revision ${judge.revision}`,
   ];
-  lines.push(...describeEvaluation(evaluation, input, full));
+  lines.push(...describeEvaluation(evaluation, full));
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
 
-function toJson(judge: Judge, { judged, inbound, outbound, data, doubts }: Evaluation, input: PolicyInput): object {
+function toJson(judge: Judge, { input, judged, inbound, outbound, data, doubts }: Evaluation): object {
   const { reason, allow } = lastSaid(judged);
   return {
     allow,
@@ -204,6 +217,11 @@ function toJson(judge: Judge, { judged, inbound, outbound, data, doubts }: Evalu
     data,
     doubts,
   };
+}
+
+function checkExpectation(expected: string | undefined): void {
+  if (expected === undefined || expected === 'allow' || expected === 'deny' || isKnownReason(expected)) return;
+  throw new UsageError(`--expect ${expected}: give allow, deny or a reason, as docs/denials.md lists them`);
 }
 
 function judgeExpectation(expected: string | undefined, { judged }: Evaluation, { err }: Io): number {

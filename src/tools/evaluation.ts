@@ -14,6 +14,8 @@ export interface Datum {
 }
 
 export interface Evaluation {
+  /** As policy saw it: without the arguments that it does not declare. */
+  readonly input: unknown;
   readonly judged: Judged;
   /** What was tried. Null where the sources are not there, outbound also where it was not asked. */
   readonly inbound: readonly Step[] | null;
@@ -34,13 +36,17 @@ const CUT = 'the trace is cut: only its first 10,000 events are kept';
 export async function evaluate(
   judge: Judge,
   opa: Opa,
-  input: unknown,
+  given: unknown,
   atMs: number,
   sources: Judge = judge,
 ): Promise<Evaluation> {
-  const judged = judge.ask(JSON.stringify(input), atMs);
-  const untraced = { judged, inbound: null, outbound: null, data: [], output: '', doubts: [NO_SOURCES] };
+  const input = judge.pare(given);
+  const judged = await judge.askInTime(JSON.stringify(input), atMs);
+  const untraced = { input, judged, inbound: null, outbound: null, data: [], output: '', doubts: [NO_SOURCES] };
   if (!hasEntryPoints(sources)) return untraced;
+  const ended = endOf(judged);
+  if (ended !== null)
+    return { ...untraced, doubts: [`no trace: the evaluation had to be ended (${ended}), and OPA's would be longer`] };
 
   const rules: readonly Entrypoint[] = judged.outbound === null ? ['inbound'] : ['inbound', 'outbound'];
   const query = queryOf(rules, sources, atMs);
@@ -53,6 +59,7 @@ export async function evaluate(
   const stepsOf = (rule: Entrypoint) => steps.filter((step) => step.rule === nameOf(rule));
   const doubts = [isCut ? CUT : null, disagreement(judged, values)];
   return {
+    input,
     judged,
     inbound: stepsOf('inbound'),
     outbound: judged.outbound === null ? null : stepsOf('outbound'),
@@ -60,6 +67,12 @@ export async function evaluate(
     output: result.output ?? '',
     doubts: doubts.filter((doubt) => doubt !== null),
   };
+}
+
+/** Why it did not come to an end by itself. */
+function endOf({ inbound, outbound }: Judged): string | null {
+  const said = [inbound, outbound].find((one) => one?.reason === 'policy_timeout' || one?.reason === 'policy_memory');
+  return said?.reason ?? null;
 }
 
 /** Of a bundle that was made for wasm the packages are there, and their `decision` is not. */

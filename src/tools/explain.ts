@@ -2,18 +2,17 @@
  * `mcp-ext-authz policy explain DECISION_ID`: finds the line of a decision in the log, puts what policy saw to the same revision
  * again, and says which rules decided, by which data, and whether it comes out as recorded.
  */
-import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { isObject } from '../mcp/message.ts';
+import { openStore, type Persisted } from '../bundle/store.ts';
+import type { Config } from '../config.ts';
 import { describeCause } from '../telemetry/redact.ts';
 import { evaluate } from './evaluation.ts';
 import { type Explained, explainJson, explainText } from './explanation.ts';
-import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
+import { EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
 import { readConfigFile } from './known-backends.ts';
 import { openToolOpa } from './loading.ts';
 import { readEvents } from './log-events.ts';
-import { type Recorded, readRecorded } from './recorded.ts';
+import { erasedOfInput, type Recorded, readRecorded } from './recorded.ts';
 
 export const HELP = `mcp-ext-authz policy explain DECISION_ID --log FILE… [--bundle FILE] [--policy DIR] [--config FILE]
 
@@ -26,7 +25,7 @@ Why a decision of the log came out as it did: which rules, which data, why.
   --trace          everything that was tried, not only what led to the answer
   --json           for programs
 
-Exits with 1 where it does not come out as recorded.
+Exits with 1 where it does not come out as recorded, unless the log has erased part of what policy saw.
 `;
 
 const OPTIONS = {
@@ -48,12 +47,15 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const recorded = await showProgress('looking for it', io, () => findLine(logs, id));
   if (recorded === null) throw new ToolError(`${id} is not in ${logs.join(', ')}`);
 
-  const bundle = values.bundle ?? (config === null ? null : await findBundle(config.policy));
+  const kept = config === null ? null : await findBundle(config.policy);
+  const bundle = values.bundle === undefined ? kept : { path: values.bundle };
   const explained = await showProgress('asking OPA', io, () => explain(recorded, bundle, values.policy ?? null));
   io.out.write(
     values.json ? `${JSON.stringify(explainJson(explained), null, 2)}\n` : explainText(explained, values.trace ?? false),
   );
-  return explained.agreement?.agrees === false ? EXIT.found : EXIT.fine;
+  // Asked for without a policy it is half an answer, and must not pass for a whole one.
+  if (explained.problem !== null) return EXIT.unable;
+  return explained.agreement?.outcome === 'otherwise' ? EXIT.found : EXIT.fine;
 }
 
 async function findLine(logs: readonly string[], id: string): Promise<Recorded | null> {
@@ -68,7 +70,7 @@ async function findLine(logs: readonly string[], id: string): Promise<Recorded |
   return null;
 }
 
-async function explain(recorded: Recorded, bundle: string | null, folder: string | null): Promise<Explained> {
+async function explain(recorded: Recorded, bundle: Given | null, folder: string | null): Promise<Explained> {
   const nothing = { recorded, evaluation: null, judge: null, sources: null, agreement: null };
   if (recorded.input === null) return { ...nothing, problem: null };
   if (bundle === null && folder === null)
@@ -76,7 +78,9 @@ async function explain(recorded: Recorded, bundle: string | null, folder: string
   const opa = openToolOpa();
   try {
     const options = { maxTtlSeconds: MOST_TTL_SECONDS };
-    const judge = await openJudge(bundle ?? (folder as string), opa, options);
+    const judge = await (bundle === null
+      ? openJudge(folder as string, opa, options)
+      : openJudge(bundle.path, opa, options, bundle.archive));
     const sources: Judge = folder === null || bundle === null ? judge : await openJudge(folder, opa, options);
     const evaluation = await evaluate(judge, opa, recorded.input, recorded.atMs, sources);
     return { recorded, evaluation, judge, sources, agreement: agreementOf(recorded, evaluation.judged), problem: null };
@@ -85,27 +89,33 @@ async function explain(recorded: Recorded, bundle: string | null, folder: string
   }
 }
 
-function agreementOf(
-  { inbound, outbound }: Recorded,
-  judged: NonNullable<Explained['evaluation']>['judged'],
-): Explained['agreement'] {
+function agreementOf(recorded: Recorded, judged: NonNullable<Explained['evaluation']>['judged']): Explained['agreement'] {
+  const { inbound, outbound } = recorded;
   if (inbound === null) return null;
   const isSame = (was: typeof inbound, is: typeof inbound | null): boolean => was.allow === is?.allow && was.reason === is.reason;
-  return { agrees: isSame(inbound, judged.inbound) && (outbound === null || isSame(outbound, judged.outbound)) };
+  const agrees = isSame(inbound, judged.inbound) && (outbound === null || isSame(outbound, judged.outbound));
+  return { outcome: agrees ? 'same' : erasedOfInput(recorded).length > 0 ? 'unknown' : 'otherwise' };
+}
+
+interface Given {
+  readonly path: string;
+  /** Without it `path` is read. */
+  readonly archive?: Uint8Array;
 }
 
 /** The last good bundle that was kept, or the file that is configured. */
-async function findBundle(policy: object): Promise<string | null> {
-  const { bundleFile, persistDirectory } = policy as { bundleFile?: string; persistDirectory?: string };
-  if (persistDirectory === undefined) return bundleFile ?? null;
-  const index = join(persistDirectory, 'policy.json');
+async function findBundle({ persistDirectory, bundleFile, maxBundleBytes }: Config['policy']): Promise<Given | null> {
+  if (persistDirectory !== undefined) {
+    const kept = await readKept(persistDirectory, maxBundleBytes);
+    if (kept !== null) return { path: `the bundle kept in ${persistDirectory}`, archive: kept.archive };
+  }
+  return bundleFile === undefined ? null : { path: bundleFile };
+}
+
+async function readKept(directory: string, maxBytes: number): Promise<Persisted | null> {
   try {
-    const kept: unknown = JSON.parse(await readFile(index, 'utf8'));
-    if (isObject(kept) && typeof kept.file === 'string') return join(dirname(index), kept.file);
-    throw new ToolError(`${index}: names no bundle`);
+    return await openStore(directory, 'policy', maxBytes).readBundle();
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && bundleFile !== undefined) return bundleFile;
-    if (cause instanceof ToolError) throw cause;
-    throw cause instanceof SyntaxError ? new ToolError(`${index}: ${describeCause(cause)}`) : describeFileProblem(index, cause);
+    throw new ToolError(`${directory}: ${describeCause(cause)}`);
   }
 }

@@ -6,6 +6,9 @@ import { erasedOfInput, isKnownReason, type Recorded, type RecordedSaid } from '
 import { describeEvaluation } from './trace-text.ts';
 import { describeToken, lastSaid, shortVerdict } from './verdict-text.ts';
 
+/** `unknown`: it differs, and part of what policy saw then was erased. */
+type Outcome = 'same' | 'otherwise' | 'unknown';
+
 export interface Explained {
   readonly recorded: Recorded;
   /** Null where policy was not asked, then or now. */
@@ -13,7 +16,7 @@ export interface Explained {
   readonly judge: Judge | null;
   readonly sources: Judge | null;
   /** Null where the line does not say what policy said. */
-  readonly agreement: { readonly agrees: boolean } | null;
+  readonly agreement: { readonly outcome: Outcome } | null;
   /** Why it was not asked again. */
   readonly problem: string | null;
 }
@@ -67,7 +70,7 @@ function describeOutcome(explained: Explained, evaluation: Evaluation, full: boo
     ...describePolicy(recorded, judge as Judge, sources as Judge),
     ...describeAgreement(explained, evaluation),
     ...(judged.token === null ? [] : ['', ...describeToken(judged.token)]),
-    ...describeEvaluation(evaluation, recorded.input, full),
+    ...describeEvaluation(evaluation, full),
   ];
 }
 
@@ -94,10 +97,15 @@ function describePolicy({ revision }: Recorded, judge: Judge, sources: Judge): s
 function describeAgreement({ recorded, agreement }: Explained, { judged }: Evaluation): string[] {
   const now = shortVerdict(lastSaid(judged));
   if (agreement === null) return ['', `It comes out as ${now}; the line does not say what policy said.`];
-  if (agreement.agrees) return ['', `It comes out as recorded: ${now}.`];
+  if (agreement.outcome === 'same') return ['', `It comes out as recorded: ${now}.`];
   const { inbound, outbound } = recorded;
   const was = shortVerdict((outbound ?? inbound) as RecordedSaid as never);
-  return ['', `It comes out otherwise: recorded is ${was}, now it is ${now}.`];
+  if (agreement.outcome === 'otherwise') return ['', `It comes out otherwise: recorded is ${was}, now it is ${now}.`];
+  return [
+    '',
+    `Whether it comes out as recorded cannot be told: recorded is ${was}; of what the log has left it is ${now}.`,
+    'Which arguments the log keeps is set in decisionLog.arguments.',
+  ];
 }
 
 export function explainJson({ recorded, evaluation, judge, sources, agreement, problem }: Explained): object {
@@ -109,7 +117,7 @@ export function explainJson({ recorded, evaluation, judge, sources, agreement, p
     policy: of(judge),
     sources: of(sources),
     revisionMatches: judge === null ? null : judge.revision === revision ? true : judge.isFolder ? null : false,
-    agrees: agreement?.agrees ?? null,
+    agrees: agreement === null || agreement.outcome === 'unknown' ? null : agreement.outcome === 'same',
     judged: evaluation?.judged ?? null,
     trace: { inbound: evaluation?.inbound ?? null, outbound: evaluation?.outbound ?? null },
     data: evaluation?.data ?? [],

@@ -2,13 +2,15 @@
  * What another policy would have decided otherwise, in groups: from what to what, for which backend and tool. Bounded: of each
  * group some examples and some subjects are kept and the rest counted, and there are only so many groups.
  */
+import { DIRECTIONS, type Direction } from '../policy/flips.ts';
 import type { Judged, Said } from './judge.ts';
 import { type RecordedSaid, type RecordedToken, tokenOf } from './recorded.ts';
 import { shortVerdict } from './verdict-text.ts';
 
-export const KINDS = ['allow-to-deny', 'deny-to-allow', 'reason', 'token'] as const;
+/** As the shadow policy's metric has them. */
+export const KINDS = DIRECTIONS;
 
-export type Kind = (typeof KINDS)[number];
+export type Kind = Direction;
 
 /** What policy said of one decision: recorded, or by a policy that was asked. */
 export interface Answer {
@@ -62,7 +64,7 @@ export function compare(before: Answer, after: Answer): Change | null {
   const from = before.outbound ?? before.inbound;
   const to = asked ? after.inbound : (after.outbound ?? after.inbound);
   if (from.allow !== to.allow)
-    return { kind: from.allow ? 'allow-to-deny' : 'deny-to-allow', from: wordOf(from), to: wordOf(to) };
+    return { kind: from.allow ? 'allow_to_deny' : 'deny_to_allow', from: wordOf(from), to: wordOf(to) };
   if (from.reason !== to.reason) return { kind: 'reason', from: wordOf(from), to: wordOf(to) };
   return asked ? null : compareTokens(before.token, after.token);
 }
@@ -78,11 +80,17 @@ function compareTokens(before: RecordedToken | null, after: RecordedToken | null
   if (before === null || after === null) return null;
   const changed = (['audience', 'scope', 'ttlSeconds'] as const).filter((name) => {
     const [was, is] = [before[name], after[name]];
-    return was !== null && String(was).slice(0, CUT) !== String(is).slice(0, CUT);
+    if (was === null || String(was).slice(0, CUT) === String(is).slice(0, CUT)) return false;
+    return name !== 'scope' || setText(before.scope) !== setText(after.scope);
   });
   if (changed.length === 0) return null;
   const show = (token: RecordedToken): string => changed.map((name) => `${NAMES[name]} ${token[name]}`).join(', ');
   return { kind: 'token', from: show(before), to: show(after) };
+}
+
+/** A scope is a set (RFC 6749 section 3.3). */
+function setText(scope: string | null): string {
+  return [...new Set(scope?.split(' '))].sort().join(' ');
 }
 
 const NAMES = { audience: 'audience', scope: 'scope', ttlSeconds: 'lifetime' } as const;
@@ -103,7 +111,7 @@ const MAX_SUBJECTS = 20;
 
 export function createFlips(maxExamples: number): Flips {
   const groups = new Map<string, Group>();
-  const counts: Record<Kind, number> = { 'allow-to-deny': 0, 'deny-to-allow': 0, reason: 0, token: 0 };
+  const counts: Record<Kind, number> = { allow_to_deny: 0, deny_to_allow: 0, reason: 0, token: 0 };
   let [uncertain, ungrouped] = [0, 0];
 
   function groupOf({ kind, from, to, backend, what, uncertain: doubtful }: Flip): Group | null {

@@ -1,48 +1,35 @@
-/** Inputs out of a file: one, an array of them, or lines of a decision log that have what policy was asked in `input`. */
-import { readFile } from 'node:fs/promises';
+/** Inputs out of a file: one, an array of them, or lines of a decision log that have what policy was asked in `input`; gzipped or not. */
 import { isObject, type JsonObject } from '../mcp/message.ts';
-import { describeFileProblem, ToolError } from './io.ts';
+import { ToolError } from './io.ts';
+import { readEvents } from './log-events.ts';
 
 export interface Inputs {
   readonly inputs: readonly JsonObject[];
-  /** Lines of a decision log without one: refused before policy was asked, or not recorded. */
+  /** Lines without one, as of a decision log: refused before policy was asked, or not recorded. */
   readonly without: number;
 }
 
 /** Rejects with ToolError where there is none. @param most the first of them. */
 export async function readInputs(file: string, most: number): Promise<Inputs> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw describeFileProblem(file, cause);
-  });
-  const values = parseWhole(text) ?? parseLines(file, text);
-  const found = values.map(inputOf);
-  const inputs = found.filter((one) => one !== null);
-  if (inputs.length === 0) {
-    throw new ToolError(
-      `${file}: there is no input in it: give one as docs/policy.md describes it, or a decision log whose lines have \`input\``,
-    );
+  const inputs: JsonObject[] = [];
+  let without = 0;
+  for await (const event of readEvents(file)) {
+    const input = 'text' in event ? inputOf(parse(event.text)) : null;
+    if (input === null) without++;
+    else if (inputs.push(input) === most) break;
   }
-  return { inputs: inputs.slice(0, most), without: found.length - inputs.length };
+  if (inputs.length > 0) return { inputs, without };
+  throw new ToolError(
+    `${file}: there is no input in it: give one as docs/policy.md describes it, or a decision log whose lines have \`input\``,
+  );
 }
 
-function parseWhole(text: string): unknown[] | null {
+function parse(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? value : [value];
+    return JSON.parse(text);
   } catch {
     return null;
   }
-}
-
-function parseLines(file: string, text: string): unknown[] {
-  return text.split('\n').flatMap((line, index) => {
-    if (line.trim() === '') return [];
-    try {
-      return [JSON.parse(line) as unknown];
-    } catch (cause) {
-      throw new ToolError(`${file}:${index + 1}: is not JSON: ${(cause as Error).message}`);
-    }
-  });
 }
 
 function inputOf(value: unknown): JsonObject | null {

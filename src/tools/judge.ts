@@ -1,17 +1,21 @@
 /**
  * A policy to be asked about whatever is given to it, as the sidecar would decide: compiled to WebAssembly, evaluated by the
- * sidecar's own engine, its answers read as strictly. It runs in this thread and has no deadline: it is for people and for CI.
+ * sidecar's own engine, its answers read as strictly. Many questions are asked in this thread, without a deadline; a single one
+ * in a thread of its own, which is ended where it does not end.
  */
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import type { Bundle } from '../bundle/bundle.ts';
+import type { JsonObject } from '../mcp/message.ts';
 import type { Opa } from '../opa/opa.ts';
 import type { Outbound } from '../policy/decision.ts';
+import { loadPolicy } from '../policy/policy.ts';
 import type { Reason } from '../reasons.ts';
 import type { Denial } from '../verdict.ts';
-import { openEngine } from './engine.ts';
+import { openEngine, type ToolAnswer } from './engine.ts';
 import { describeFileProblem, ToolError } from './io.ts';
-import { buildArchive, loadArchive } from './loading.ts';
+import { buildArchive, loadArchive, PATIENT } from './loading.ts';
+import { createParing, type Paring } from './pared-input.ts';
 import { type Files, readSourceFolder, withoutTests } from './source-folder.ts';
 
 /** What one rule said. */
@@ -43,6 +47,10 @@ export interface Judge {
   readonly data: object;
   /** @param input JSON text. @param atMs what `time.now_ns` is to be, epoch milliseconds. */
   readonly ask: (input: string, atMs: number) => Judged;
+  /** The same, with a deadline: what takes longer comes out as `policy_timeout`. */
+  readonly askInTime: (input: string, atMs: number) => Promise<Judged>;
+  /** What it sees of an input: no arguments but those that its data declares. It is asked about no other. */
+  readonly pare: Paring['pare'];
 }
 
 export interface JudgeOptions {
@@ -52,12 +60,16 @@ export interface JudgeOptions {
 /** As many as the configuration may allow: what was recorded has passed its own limit. */
 export const MOST_TTL_SECONDS = 60;
 
-/** @param path a bundle, or a folder of Rego and data. Rejects with ToolError. */
-export async function openJudge(path: string, opa: Opa, options: JudgeOptions): Promise<Judge> {
-  const folder = await isFolder(path);
+/**
+ * @param path a bundle, or a folder of Rego and data.
+ * @param archive the bundle, where it was read already: `path` is only its name. Rejects with ToolError.
+ */
+export async function openJudge(path: string, opa: Opa, options: JudgeOptions, archive?: Uint8Array): Promise<Judge> {
+  const folder = archive === undefined && (await isFolder(path));
   const sources = folder ? withoutTests((await readSourceFolder(path)).files) : null;
-  const bundle = await load(path, sources, opa);
-  const data = JSON.parse(bundle.data) as object;
+  const bundle = await load(path, archive ?? sources, opa);
+  const data = JSON.parse(bundle.data) as JsonObject;
+  const paring = createParing(data);
   return {
     path,
     isFolder: folder,
@@ -66,7 +78,9 @@ export async function openJudge(path: string, opa: Opa, options: JudgeOptions): 
     // Of a folder the sources are its own: of a bundle made for wasm OPA leaves out the entry points.
     files: sources ?? { ...bundle.modules, 'data.json': bundle.data },
     data,
-    ask: await asker(bundle, data, options),
+    ask: await asker(bundle, paring, options),
+    askInTime: (input, atMs) => askInTime(bundle, paring.pareText(input), atMs, options),
+    pare: paring.pare,
   };
 }
 
@@ -77,9 +91,11 @@ export async function isFolder(path: string): Promise<boolean> {
   return found.isDirectory();
 }
 
-async function load(path: string, files: Files | null, opa: Opa): Promise<Bundle> {
+async function load(path: string, given: Uint8Array | Files | null, opa: Opa): Promise<Bundle> {
   try {
-    if (files === null) return await loadArchive(opa, await readFile(path));
+    if (given === null) return await loadArchive(opa, await readFile(path));
+    if (given instanceof Uint8Array) return await loadArchive(opa, given);
+    const files = given;
     const folder = { path, files, schemas: {} };
     return await loadArchive(opa, await buildArchive(opa, folder, { target: 'wasm', revision: draftRevision(files) }));
   } catch (cause) {
@@ -93,18 +109,30 @@ function draftRevision(files: Files): string {
   return `draft-${createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 12)}`;
 }
 
-async function asker(bundle: Bundle, data: object, { maxTtlSeconds }: JudgeOptions): Promise<Judge['ask']> {
+async function asker(bundle: Bundle, { pareText }: Paring, { maxTtlSeconds }: JudgeOptions): Promise<Judge['ask']> {
   let now = 0;
   const engine = await openEngine(bundle, { maxTtlSeconds, now: () => now });
-  const declared = declaredArguments(data);
   return (input, atMs) => {
     now = atMs;
-    const { inbound, outbound } = engine.answer(declared === null ? input : keepDeclared(input, declared));
-    return {
-      inbound: inbound.ok ? ALLOWED : refused(inbound.denial),
-      outbound: outbound === null ? null : outbound.ok ? ALLOWED : refused(outbound.denial),
-      token: outbound?.ok === true ? outbound.value : null,
-    };
+    return judgedOf(engine.answer(pareText(input)));
+  };
+}
+
+async function askInTime(bundle: Bundle, input: string, atMs: number, { maxTtlSeconds }: JudgeOptions): Promise<Judged> {
+  const policy = await loadPolicy(bundle, { ...PATIENT, maxTtlSeconds });
+  try {
+    // It waits for no other: the deadline is that of the evaluation alone.
+    return judgedOf(await policy.ask({ input, caller: '', deadlineMs: Number.POSITIVE_INFINITY, nowMs: atMs }));
+  } finally {
+    await policy.close();
+  }
+}
+
+function judgedOf({ inbound, outbound }: ToolAnswer): Judged {
+  return {
+    inbound: inbound.ok ? ALLOWED : refused(inbound.denial),
+    outbound: outbound === null ? null : outbound.ok ? ALLOWED : refused(outbound.denial),
+    token: outbound?.ok === true ? outbound.value : null,
   };
 }
 
@@ -118,22 +146,4 @@ function refused({ reason, message, requiredScopes, cause }: Denial): Said {
     ...(requiredScopes === undefined ? {} : { requiredScopes }),
     ...(typeof cause === 'string' ? { cause } : {}),
   };
-}
-
-type Declared = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
-
-function declaredArguments(data: object): Declared | null {
-  return (data as { mcp?: { arguments?: Declared } }).mcp?.arguments ?? null;
-}
-
-/** A bundle that declares the arguments it reads is given no others: `data.mcp.arguments[backend][tool]`. */
-function keepDeclared(input: string, declared: Declared): string {
-  const parsed = JSON.parse(input) as { mcp?: { backend?: string; tool?: string | null; arguments?: Record<string, unknown> } };
-  const { backend = '', tool, arguments: given } = parsed.mcp ?? {};
-  const tools = Object.hasOwn(declared, backend) ? declared[backend] : undefined;
-  if (tools === undefined || typeof tool !== 'string' || given === null || typeof given !== 'object') return input;
-  const names = Object.hasOwn(tools, tool) ? tools[tool] : tools['*'];
-  if (!Array.isArray(names)) return input;
-  const kept = Object.fromEntries(Object.entries(given).filter(([name]) => names.includes(name)));
-  return JSON.stringify({ ...parsed, mcp: { ...parsed.mcp, arguments: kept } });
 }

@@ -1,7 +1,7 @@
-/** What is known of backends and their tools without asking any: by a configuration, and by a file of approved tools. */
+/** What is known of backends and their tools without asking any: by a configuration, and by a file of tools. */
 import { readFile } from 'node:fs/promises';
 import { protectedResources } from '../app/resource-settings.ts';
-import { parseApprovals } from '../catalog/approvals.ts';
+import { parseDefinitions } from '../catalog/approvals.ts';
 import { type Config, ConfigError, parseConfig } from '../config.ts';
 import { isObject } from '../mcp/message.ts';
 import type { ToolFacts } from '../resource.ts';
@@ -12,6 +12,8 @@ export interface KnownBackend {
   readonly path: string;
   readonly url: string;
   readonly tools: ReadonlyMap<string, ToolFacts>;
+  /** It has no others: a configuration names only those it says something about, a catalog all. */
+  readonly hasAllTools: boolean;
 }
 
 export type KnownBackends = ReadonlyMap<string, KnownBackend>;
@@ -32,29 +34,29 @@ export async function readBackends(config: Config | null, catalogFile: string | 
   for (const resource of config === null ? [] : protectedResources(config)) {
     if (resource.members.length > 0) continue;
     const { name, path, tools, publicNames } = resource;
-    known.set(name, { name, path, url: publicNames[0]?.url ?? '', tools });
+    known.set(name, { name, path, url: publicNames[0]?.url ?? '', tools, hasAllTools: false });
   }
   if (catalogFile === null) return known;
-  for (const [name, tools] of await readApproved(catalogFile)) {
+  for (const [name, tools] of await readCatalog(catalogFile)) {
     const before = known.get(name) ?? unknownBackend(name);
-    known.set(name, { ...before, tools: new Map([...tools, ...before.tools]) });
+    known.set(name, { ...before, tools: new Map([...tools, ...before.tools]), hasAllTools: true });
   }
   return known;
 }
 
 export function unknownBackend(name: string): KnownBackend {
   const path = `/${encodeURIComponent(name)}/mcp`;
-  return { name, path, url: `https://gateway.example${path}`, tools: new Map() };
+  return { name, path, url: `https://gateway.example${path}`, tools: new Map(), hasAllTools: false };
 }
 
-async function readApproved(path: string): Promise<Map<string, Map<string, ToolFacts>>> {
+async function readCatalog(path: string): Promise<Map<string, Map<string, ToolFacts>>> {
   const text = await readText(path);
   try {
-    const approvals = [...parseApprovals(text)];
+    const definitions = [...parseDefinitions(text)];
     return new Map(
-      approvals.map(([backend, tools]) => [
+      definitions.map(([backend, tools]) => [
         backend,
-        new Map([...tools].map(([tool, { definition }]) => [tool, factsOf(definition)])),
+        new Map([...tools].map(([tool, definition]) => [tool, factsOf(definition)])),
       ]),
     );
   } catch (cause) {

@@ -1,6 +1,6 @@
 /**
- * Policies as the tools use them: built out of a folder by OPA, read and loaded as the sidecar does. The one place here that
- * knows how a bundle becomes an engine.
+ * Policies as the tools use them: built out of a folder by OPA, read as the sidecar does, and judged by loading them as the
+ * sidecar does. Which engine is asked afterwards is the matter of judge.ts and of the bench.
  */
 import { readFile, stat } from 'node:fs/promises';
 import { unpackArchive } from '../bundle/archive.ts';
@@ -13,7 +13,8 @@ import { PolicyRefused } from '../bundle/refusal.ts';
 import type { Signing } from '../bundle/signature.ts';
 import { type Opa, OpaFailed, openOpa } from '../opa/opa.ts';
 import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
-import { openEngine } from './engine.ts';
+import { loadPolicy, type PolicyOptions } from '../policy/policy.ts';
+import { MAX_MEMORY_BYTES, MAX_TTL_SECONDS } from './engine.ts';
 import { describeFileProblem, EXIT, ToolError } from './io.ts';
 import { describeProblem, sortProblems } from './problems.ts';
 import { readSourceFolder, type SourceFolder, withoutTests } from './source-folder.ts';
@@ -21,6 +22,15 @@ import { readSourceFolder, type SourceFolder, withoutTests } from './source-fold
 /** Far beyond what a sidecar allows: a tool has the machine for itself. */
 const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024;
 export const OPA_OPTIONS = { timeoutMs: 300_000, maxMemoryBytes: 2 * 1024 * 1024 * 1024 };
+
+/** More than a sidecar gives by default: a configuration may allow it, and the machine may be a slow one. */
+export const PATIENT: PolicyOptions = {
+  workers: 1,
+  timeoutMs: 10_000,
+  maxMemoryBytes: MAX_MEMORY_BYTES,
+  maxTtlSeconds: MAX_TTL_SECONDS,
+  now: Date.now,
+};
 
 /** Patient: it may be a large policy on a busy machine. */
 export function openToolOpa(): Opa {
@@ -63,12 +73,12 @@ export async function buildArchive(opa: Opa, folder: SourceFolder, { target, rev
   return Buffer.from(result.bundle, 'base64');
 }
 
-/** As the sidecar would, with other limits. Rejects with ToolError. */
+/** As the sidecar would, asked on trial as well, with other limits. Rejects with ToolError. */
 export async function loadArchive(opa: Opa, archive: Uint8Array, signing: Signing | null = null): Promise<Bundle> {
   const compiled = { ...NO_CACHE, read: () => compileArchive(opa, archive) };
   try {
     const bundle = await readBundle(archive, { maxBytes: MAX_BUNDLE_BYTES, signing, compile: OPA_OPTIONS }, compiled);
-    await openEngine(bundle);
+    await (await loadPolicy(bundle, PATIENT)).close();
     return bundle;
   } catch (cause) {
     if (cause instanceof PolicyRefused) throw new ToolError(`the sidecar would not load this: ${cause.message}`, EXIT.found);

@@ -8,7 +8,7 @@ import { createGunzip } from 'node:zlib';
 import { describeFileProblem, ToolError } from './io.ts';
 
 /** The JSON text of one event, or what is none. */
-export type LogEvent = { readonly text: string } | { readonly unreadable: 'broken' | 'too_large' };
+export type LogEvent = { readonly text: string } | { readonly unreadable: 'broken' | 'too_large' | 'no_object' };
 
 export const MAX_EVENT_BYTES = 16 * 1024 * 1024;
 
@@ -67,6 +67,8 @@ interface Splitter {
 }
 
 const [NEWLINE, QUOTE, BACKSLASH, OPEN, CLOSE] = [0x0a, 0x22, 0x5c, 0x7b, 0x7d];
+/** White space, and what an array has between its members; a mark of the byte order. */
+const BETWEEN: ReadonlySet<number> = new Set([...Buffer.from(' \t\r\n[],')].concat([0xef, 0xbb, 0xbf]));
 
 /** Objects at the top or in an array at the top; what stands between them does not matter. */
 export function createSplitter(maxBytes: number): Splitter {
@@ -77,6 +79,8 @@ export function createSplitter(maxBytes: number): Splitter {
   let depth = 0;
   let inString = false;
   let skipping = false;
+  /** The line has something at the top that is neither an object nor what stands between objects. */
+  let isJunk = false;
 
   function reset(): void {
     start = -1;
@@ -109,12 +113,21 @@ export function createSplitter(maxBytes: number): Splitter {
     return { unreadable: 'broken' };
   }
 
+  function endJunk(): LogEvent | null {
+    const was = isJunk;
+    isJunk = false;
+    return was ? { unreadable: 'no_object' } : null;
+  }
+
   /** What the byte ends, if anything. */
   function take(byte: number): LogEvent | null {
     if (inString) return takeInString(byte);
     if (byte === OPEN) return open();
     if (byte === CLOSE) return close();
     if (byte === QUOTE) inString = depth > 0;
+    if (depth > 0) return null;
+    if (byte === NEWLINE) return endJunk();
+    if (!BETWEEN.has(byte)) isJunk = true;
     return null;
   }
 
@@ -148,6 +161,8 @@ export function createSplitter(maxBytes: number): Splitter {
 
   function* end(): Generator<LogEvent> {
     if (start >= 0) yield { unreadable: 'broken' };
+    const junk = endJunk();
+    if (junk !== null) yield junk;
   }
 
   return { push, end };

@@ -41,10 +41,6 @@ const COMMANDS = { policy: POLICY, audit: AUDIT } as const;
 
 export type Command = keyof typeof COMMANDS;
 
-export function isCommand(word: string | undefined): word is Command {
-  return word !== undefined && Object.hasOwn(COMMANDS, word);
-}
-
 /** One line for each verb. */
 export function describeCommand(command: Command): string {
   return Object.entries(COMMANDS[command])

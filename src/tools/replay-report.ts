@@ -12,8 +12,8 @@ export interface Replayed {
 }
 
 const TITLES: Readonly<Record<Kind, string>> = {
-  'allow-to-deny': 'Allowed until now, refused by the candidate',
-  'deny-to-allow': 'Refused until now, allowed by the candidate',
+  allow_to_deny: 'Allowed until now, refused by the candidate',
+  deny_to_allow: 'Refused until now, allowed by the candidate',
   reason: 'Refused by both, for another reason',
   token: 'Allowed by both, with another token for the backend',
 };

@@ -12,6 +12,7 @@ export const NOT_REPLAYED = {
   no_result: 'the line does not say what policy said',
   broken: 'the line cannot be read',
   too_large: 'the line is too large',
+  no_object: 'the line is no JSON object',
   no_decision: 'no line of a decision',
 } as const;
 
@@ -30,7 +31,7 @@ export interface Totals {
 }
 
 export interface Replay {
-  /** Whether there was anything to see: false ends the replay. */
+  /** Null where it comes out the same or cannot be replayed. */
   readonly take: (event: LogEvent) => Flip | null;
   readonly totals: Totals;
 }

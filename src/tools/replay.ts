@@ -4,13 +4,13 @@
  */
 
 import { createFlips, type Flips, KINDS } from './flips.ts';
-import { EXIT, type Io, readArguments, readNumber, showProgress, UsageError } from './io.ts';
+import { EXIT, type Io, readArguments, readNumber, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
 import { readConfigFile } from './known-backends.ts';
 import { openToolOpa } from './loading.ts';
 import { readEvents } from './log-events.ts';
 import { type Replayed, reportJson, reportMarkdown, reportText } from './replay-report.ts';
-import { createReplay } from './replay-run.ts';
+import { createReplay, NOT_REPLAYED, type NotReplayed, type Totals } from './replay-run.ts';
 
 export const HELP = `mcp-ext-authz policy replay --bundle NEW [--against OLD] decisions.ndjson…
 
@@ -19,7 +19,7 @@ uploads, gzipped or not; - is standard input.
 
   --bundle NEW     the candidate: a bundle, or a folder of Rego and data
   --against OLD    compare with what this policy says of the same inputs, and not with what was recorded
-  --fail-on WORD   any (default), allow-to-deny, deny-to-allow or none: what makes it exit with 1
+  --fail-on WORD   any (default), allow_to_deny, deny_to_allow (or with hyphens) or none: what makes it exit with 1
   --limit N        ends after N decisions that were replayed
   --examples N     decision ids shown of each group (3)
   --config FILE    the sidecar's configuration, for the longest lifetime of a token
@@ -41,12 +41,12 @@ const OPTIONS = {
   json: { type: 'boolean' },
 } as const;
 
-const FAIL_ON = ['any', 'allow-to-deny', 'deny-to-allow', 'none'] as const;
+const FAIL_ON = ['any', 'allow_to_deny', 'deny_to_allow', 'none'] as const;
 const MAX_EXAMPLES = 100;
 
 export async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals: files } = readArguments(args, OPTIONS, Number.POSITIVE_INFINITY);
-  const failOn = FAIL_ON.find((word) => word === (values['fail-on'] ?? 'any'));
+  const failOn = FAIL_ON.find((word) => word === (values['fail-on'] ?? 'any').replaceAll('-', '_'));
   if (failOn === undefined) throw new UsageError(`--fail-on ${values['fail-on']}: one of ${FAIL_ON.join(', ')}`);
   if (values.bundle === undefined) throw new UsageError('--bundle NEW is needed: the policy to try');
   if (files.length === 0) throw new UsageError('a file of decisions is needed; - is standard input');
@@ -60,6 +60,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const flips = createFlips(examples);
   const each = values.json ? (flip: object) => io.out.write(`${JSON.stringify({ type: 'flip', ...flip })}\n`) : () => true;
   const replayed = await showProgress('replaying', io, () => replayFiles(files, candidate, old, { flips, limit, each, io }));
+  if (replayed.totals.replayed === 0) throw new ToolError(`nothing could be replayed: ${whyNothing(replayed.totals)}`);
   if (values.json) io.out.write(`${JSON.stringify(reportJson(replayed))}\n`);
   else io.out.write(values.markdown ? reportMarkdown(replayed) : reportText(replayed));
   return exitCode(failOn, flips);
@@ -103,6 +104,12 @@ async function replayFiles(
     if (totals.replayed >= limit) break;
   }
   return { candidate, against, totals, flips, seconds: (performance.now() - begun) / 1000 };
+}
+
+/** A gate that had nothing to judge must not look like one that found nothing. */
+function whyNothing({ lines, notReplayed }: Totals): string {
+  const counts = Object.entries(notReplayed).map(([why, count]) => `${count}: ${NOT_REPLAYED[why as NotReplayed]}`);
+  return lines === 0 ? 'there is no line in it' : counts.join('; ');
 }
 
 function exitCode(failOn: (typeof FAIL_ON)[number], flips: Flips): number {

@@ -12,8 +12,8 @@ interface TraceTextOptions {
 }
 
 /** Lines: doubts, what each rule tried, what was read. */
-export function describeEvaluation(evaluation: Evaluation, input: unknown, full: boolean): string[] {
-  const { inbound, outbound, data, output, doubts } = evaluation;
+export function describeEvaluation(evaluation: Evaluation, full: boolean): string[] {
+  const { input, inbound, outbound, data, output, doubts } = evaluation;
   const options = { full, input, data };
   const describe = (title: string, steps: readonly Step[] | null): string[] =>
     steps === null ? [] : ['', title, ...steps.flatMap((step) => describeStep(step, 1, options))];

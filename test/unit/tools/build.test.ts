@@ -56,6 +56,26 @@ suite('policy build', { timeout: 300_000 }, () => {
     assert.equal(await revision(), 'mine');
   });
 
+  test('writes nothing that the sidecar would refuse when it is asked on trial', async (t) => {
+    const bad: readonly (readonly [Record<string, string>, RegExp])[] = [
+      [
+        { 'data.json': '{"mcp": {"arguments": {"orders": ["amount"]}}}' },
+        /would not load this: data\.mcp\.arguments is not lists/,
+      ],
+      [
+        { 'mcp/inbound.rego': INBOUND.replace('true', '"yes"') },
+        /would not load this: mcp\/inbound\/decision was asked on trial/,
+      ],
+    ];
+    for (const [files, said] of bad) {
+      const folder = await createFolder(t, { ...LEAST, ...files });
+      const output = join(folder, 'bundle.tar.gz');
+      const { code, errors } = await runPolicyVerb('build', folder, '-o', output);
+      assert.match(errors, said);
+      assert.deepEqual([code, existsSync(output)], [1, false]);
+    }
+  });
+
   test('compiles where it is asked to', async (t) => {
     const folder = await createFolder(t, {
       ...LEAST,

@@ -59,7 +59,9 @@ describe('what cannot be read costs itself and not the rest', () => {
     assert.deepEqual(values(split(`${large}\n${texts[0]}\n`, 100, 1000)), ['too_large', events[0]]);
   });
 
-  test('what is no event', () => assert.deepEqual(values(split('nothing here\n[]\n"text"\n12\n')), []));
+  test('what is no event: lines of something else are told, an array without members is nothing', () => {
+    assert.deepEqual(values(split('nothing here\n[]\n"text"\n\n12')), ['no_object', 'no_object', 'no_object']);
+  });
 });
 
 describe('files', () => {

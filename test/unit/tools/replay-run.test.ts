@@ -23,6 +23,8 @@ function judge(answer: Judged, asked: [string, number][] = []): Judge {
       asked.push([input, atMs]);
       return answer;
     },
+    askInTime: () => assert.fail('a replay asks in this thread'),
+    pare: (input) => input,
   };
 }
 
@@ -66,7 +68,7 @@ describe('a decision', () => {
   test('allowed, and refused by the candidate', () => {
     const { found } = replay([LINE], judge(refused('role_missing')));
     const expected = {
-      kind: 'allow-to-deny',
+      kind: 'allow_to_deny',
       from: 'allow',
       to: 'deny (role_missing)',
       id: 'd-1',
@@ -85,7 +87,7 @@ describe('a decision', () => {
 
   test('refused, and allowed by the candidate', () => {
     const { flips } = replay([{ ...LINE, ...no }], judge(allowed));
-    assert.equal(flips.count('deny-to-allow'), 1);
+    assert.equal(flips.count('deny_to_allow'), 1);
   });
 
   test('refused by both for another reason', () => {
@@ -105,6 +107,12 @@ describe('a decision', () => {
     assert.deepEqual([found[0]?.kind, found[0]?.from, found[0]?.to], ['token', 'scope ledger:pay', 'scope ledger:all']);
   });
 
+  test('with the same scopes in another order is none', () => {
+    const line = { ...LINE, scope: 'ledger:pay ledger:read' };
+    const other = judge({ ...allowed, token: { ...TOKEN, scopes: ['ledger:read', 'ledger:pay'] } });
+    assert.deepEqual(replay([line], other).found, [null]);
+  });
+
   test('with another lifetime, where the line or the other policy says which it had', () => {
     const shorter = judge({ ...allowed, token: { ...TOKEN, ttlSeconds: 2 } });
     assert.deepEqual(replay([LINE], shorter).found, [null], 'the line does not say');
@@ -121,7 +129,7 @@ describe('a decision', () => {
   test('that was stopped between both rules is compared by the first', () => {
     const pinned = { ...LINE, decision: 'deny', reason: 'tool_changed', outbound: undefined };
     assert.deepEqual(replay([pinned], judge(allowed)).found, [null]);
-    assert.equal(replay([pinned], judge(refused('role_missing'))).found[0]?.kind, 'allow-to-deny');
+    assert.equal(replay([pinned], judge(refused('role_missing'))).found[0]?.kind, 'allow_to_deny');
   });
 });
 
@@ -130,7 +138,7 @@ describe('what was erased', () => {
 
   test('makes a flip against the record uncertain: it is shown apart and does not count', () => {
     const { flips, report, totals } = replay([erased], judge(refused('argument_forbidden')));
-    assert.equal(flips.count('allow-to-deny'), 0);
+    assert.equal(flips.count('allow_to_deny'), 0);
     assert.equal(flips.uncertain(), 1);
     assert.equal(totals.erased, 1);
     assert.match(reportText(report), /Cannot be told.*: 1\n +1 {2}ledger pay: allow → deny \(argument_forbidden\)/);
@@ -138,13 +146,13 @@ describe('what was erased', () => {
 
   test('is the same for both policies where both are asked', () => {
     const { flips } = replay([erased], judge(refused('role_missing')), judge(allowed));
-    assert.equal(flips.count('allow-to-deny'), 1);
+    assert.equal(flips.count('allow_to_deny'), 1);
     assert.equal(flips.uncertain(), 0);
   });
 
   test('outside of the input does not matter', () => {
     const { flips } = replay([{ ...LINE, erased: ['/requested_by'] }], judge(refused('role_missing')));
-    assert.equal(flips.count('allow-to-deny'), 1);
+    assert.equal(flips.count('allow_to_deny'), 1);
   });
 });
 
@@ -187,7 +195,7 @@ describe('the report', () => {
 
   test('as JSON has the groups and totals', () => {
     const found = JSON.parse(JSON.stringify(reportJson(replay(many, judge(refused('role_missing'))).report)));
-    assert.equal(found.flips['allow-to-deny'], 50);
+    assert.equal(found.flips.allow_to_deny, 50);
     assert.equal(found.revisions.r1, 50);
     assert.equal(found.groups[0].what, 'pay');
   });
@@ -198,5 +206,5 @@ test('groups have a limit, and what is beyond it is counted', () => {
   const { flips } = replay(lines, judge(refused('role_missing')));
   assert.equal(flips.groups().length, 2000);
   assert.equal(flips.ungrouped(), 100);
-  assert.equal(flips.count('allow-to-deny'), 2100);
+  assert.equal(flips.count('allow_to_deny'), 2100);
 });

@@ -1,6 +1,6 @@
 /** eval, explain and replay as the command line calls them. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -11,6 +11,7 @@ import { runPolicy } from '../../../src/tools/policy-command.ts';
 import { readSourceFolder } from '../../../src/tools/source-folder.ts';
 import { changedBundle, changeJson } from '../../support/bundles.ts';
 import { idOf, morning, POLICIES, recordedLine } from '../../support/decision-lines.ts';
+import { OUTBOUND } from './support.ts';
 
 const BUNDLE = join(POLICIES, 'bundle.tar.gz');
 
@@ -75,6 +76,7 @@ describe('what cannot be done is said, with 2', () => {
     [['eval', BUNDLE, ...alice, ...ledger, '--args', 'x'], /--args: is no JSON object/],
     [['eval', BUNDLE, ...alice, ...ledger, '--time', 'noon'], /--time noon: is no RFC 3339 time/],
     [['eval', BUNDLE, ...alice, ...ledger, '--method', 'tools/nothing'], /before it asks policy: method_unknown/],
+    [['eval', BUNDLE, ...alice, ...ledger, '--expect', 'perhaps'], /--expect perhaps: give allow, deny or a reason/],
     [['eval', '/nowhere', ...alice, ...ledger], /nowhere: there is no such file or folder/],
     [['replay', BUNDLE], /--bundle NEW is needed/],
     [['replay', '--bundle', BUNDLE], /a file of decisions is needed/],
@@ -129,6 +131,72 @@ describe('eval of a bundle', () => {
   });
 });
 
+describe('eval with a catalog as `catalog show --json` writes it', () => {
+  const asked = ['--as', 'bob', '--people', join(POLICIES, 'people.yaml'), '--backend', 'enterprise-ledger', '--tool'];
+  const catalog = () => ['--catalog', file('catalog.json')];
+  before(async () => {
+    const definition = {
+      name: 'getBalance',
+      title: 'Balance',
+      annotations: { readOnlyHint: true },
+      inputSchema: { type: 'object' },
+    };
+    const shown = { version: 1, backends: { 'enterprise-ledger': { getBalance: { definition } } } };
+    await writeFile(file('catalog.json'), JSON.stringify(shown));
+  });
+
+  test('takes what it says of a tool', async () => {
+    const { output } = await run('eval', BUNDLE, ...asked, 'getBalance', ...catalog(), '--json');
+    assert.deepEqual(JSON.parse(output).input.tool, { title: 'Balance', annotations: { readOnlyHint: true }, known: true });
+  });
+
+  test('names the tools that there are', async () => {
+    const { code, output } = await run('eval', BUNDLE, ...asked, 'getBalanse', ...catalog());
+    assert.match(output, /--tool getBalanse: enterprise-ledger has none of that name, only getBalance\n/);
+    assert.equal(code, 2);
+  });
+});
+
+describe('eval of a folder', () => {
+  const asked = ['--as', 'bob', '--client', 'c', '--backend', 'orders', '--tool', 'pay'];
+  const write = async (name: string, inbound: string, data: object) => {
+    await mkdir(file(`${name}/mcp`), { recursive: true });
+    await writeFile(file(`${name}/mcp/inbound.rego`), inbound);
+    await writeFile(file(`${name}/mcp/outbound.rego`), OUTBOUND);
+    await writeFile(file(`${name}/data.json`), JSON.stringify(data));
+  };
+
+  test('shows policy no argument that it does not declare, in the verdict and in the trace', async () => {
+    const rules = `package mcp.inbound
+
+default decision := {"allow": false, "reason": "policy_denied"}
+
+decision := {"allow": true, "reason": "allowed"} if not input.mcp.arguments.note
+`;
+    await write('declared', rules, { mcp: { arguments: { orders: { pay: ['amount'] } } } });
+    const { output } = await run('eval', file('declared'), ...asked, '--args', '{"amount":1,"note":"x"}', '--json');
+    const { allow, doubts, input } = JSON.parse(output);
+    assert.deepEqual([allow, doubts, input.mcp.arguments], [true, [], { amount: 1 }]);
+  });
+
+  test('ends an evaluation that does not end', async () => {
+    const rules = `package mcp.inbound
+
+default decision := {"allow": false, "reason": "policy_denied"}
+
+decision := {"allow": true, "reason": "allowed"} if {
+	input.mcp.tool == "pay"
+	every a in data.numbers { every b in data.numbers { every c in data.numbers { every d in data.numbers { a + b + c + d > 0 } } } }
+}
+`;
+    await write('endless', rules, { numbers: Array.from({ length: 1000 }, (_, index) => index + 1) });
+    const { code, output } = await run('eval', file('endless'), ...asked);
+    assert.match(output, /^deny \(policy_(timeout|memory)\)\n/);
+    assert.match(output, /no trace: the evaluation had to be ended \(policy_(timeout|memory)\)/);
+    assert.equal(code, 0);
+  });
+});
+
 describe('replay', () => {
   test('of the bundle that decided finds nothing', async () => {
     const { code, output } = await run('replay', '--bundle', BUNDLE, file('morning'));
@@ -136,10 +204,26 @@ describe('replay', () => {
     assert.equal(code, 0);
   });
 
+  for (const [name, content, said] of [
+    ['nothing', '', /nothing could be replayed: there is no line in it/],
+    ['junk', 'hello\n[1, 2]\n"x"', /nothing could be replayed: 3: the line is no JSON object/],
+    ['status', '{"type":"status"}\n', /nothing could be replayed: 1: no line of a decision/],
+  ] as const) {
+    test(`of a file of ${name} is no success`, async () => {
+      await writeFile(file(name), content);
+      const { code, output } = await run('replay', '--bundle', BUNDLE, file(name));
+      assert.match(output, said);
+      assert.equal(code, 2);
+    });
+  }
+
   test('fails on what it is asked to fail on', async () => {
     const failOn = async (word: string) =>
       (await run('replay', '--bundle', file('new.tar.gz'), '--fail-on', word, file('morning'))).code;
-    assert.deepEqual(await Promise.all(['any', 'allow-to-deny', 'deny-to-allow', 'none'].map(failOn)), [1, 1, 0, 0]);
+    assert.deepEqual(
+      await Promise.all(['any', 'allow-to-deny', 'allow_to_deny', 'deny_to_allow', 'none'].map(failOn)),
+      [1, 1, 1, 0, 0],
+    );
   });
 
   test('as JSON has a line for every flip, and a last one', async () => {
@@ -151,7 +235,7 @@ describe('replay', () => {
     const last = lines.pop();
     assert.equal(last.type, 'summary');
     assert.ok(lines.length > 0 && lines.every(({ type, to }) => type === 'flip' && to === 'deny (tool_unknown)'));
-    assert.equal(last.flips['allow-to-deny'], lines.length);
+    assert.equal(last.flips.allow_to_deny, lines.length);
   });
 
   test('ends where it is told to', async () => {
@@ -181,8 +265,9 @@ describe('explain', () => {
   test('what was erased makes it incomplete', async () => {
     const { code, output } = await explain(idOf(2), '--bundle', BUNDLE);
     assert.match(output, /The log does not have all that policy saw: \/mcp\/arguments\/amount\./);
-    assert.match(output, /It comes out otherwise: recorded is allow, now it is deny \(argument_forbidden\)\./);
-    assert.equal(code, 1);
+    assert.match(output, /cannot be told: recorded is allow; of what the log has left it is deny \(argument_forbidden\)\./);
+    assert.match(output, /decisionLog\.arguments/);
+    assert.equal(code, 0);
   });
 
   test('another revision and another outcome are said', async () => {
@@ -190,6 +275,12 @@ describe('explain', () => {
     assert.match(output, /This is NOT the revision that decided, which was older/);
     assert.match(output, /It comes out otherwise/);
     assert.equal(code, 1);
+  });
+
+  test('without a policy it is half an answer', async () => {
+    const { code, output } = await explain(idOf(1));
+    assert.match(output, /give --bundle FILE, --policy DIR or --config FILE/);
+    assert.equal(code, 2);
   });
 
   test('what policy allowed and something else ended', async () => {
