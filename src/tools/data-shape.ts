@@ -2,7 +2,6 @@
  * Whether the data of a policy is what its packages say it is: where one is annotated `data.x: schema["name"]`, the value itself
  * is held against that schema, by OPA. OPA's own check looks at what Rego says of it alone.
  */
-import { parse } from 'yaml';
 import type { OpaAnswer } from '../opa/requests.ts';
 import type { Files } from './source-folder.ts';
 
@@ -31,7 +30,7 @@ export async function findDataProblems(
   evaluate: Evaluate,
 ): Promise<string[]> {
   const data = Object.fromEntries(Object.entries(files).filter(([name]) => !name.endsWith('.rego')));
-  const asked = findAnnotated(files).flatMap(({ path, schema }) => {
+  const asked = (await findAnnotated(files, evaluate)).flatMap(({ path, schema }) => {
     const found = findSchema(schema, schemas);
     return found === undefined ? [] : [{ path, query: describeMatch(path, found) }];
   });
@@ -54,19 +53,18 @@ function describeAnswer(path: string, isGiven: boolean, matched: [boolean, Misma
   return matched[1].map(({ field, desc }) => `${/^\(root\)$/i.test(field) ? path : `${path}.${field}`}: ${desc}`);
 }
 
-function findAnnotated(files: Files): Annotated[] {
+/** OPA reads the blocks, as it does in its check; what is no YAML it has found there. */
+async function findAnnotated(files: Files, evaluate: Evaluate): Promise<Annotated[]> {
   const modules = Object.entries(files).filter(([name]) => name.endsWith('.rego'));
-  return modules.flatMap(([, text]) =>
-    [...text.replaceAll('\r\n', '\n').matchAll(BLOCK)].flatMap(([, block = '']) => readBlock(block)),
+  const blocks = modules.flatMap(([, text]) =>
+    [...text.replaceAll('\r\n', '\n').matchAll(BLOCK)].map(([, block = '']) => block.replaceAll(/^# ?/gm, '')),
   );
-}
-
-/** What is no YAML OPA itself has found already. */
-function readBlock(block: string): Annotated[] {
-  const { schemas } = (parse(block.replaceAll(/^# ?/gm, '')) ?? {}) as { schemas?: Record<string, unknown>[] };
-  return (schemas ?? []).flatMap((one) =>
-    Object.entries(one).flatMap(([path, schema]) => (PATH.test(path) ? [{ path, schema }] : [])),
-  );
+  const query = `[schemas | some block in ${JSON.stringify(blocks)}; schemas := yaml.unmarshal(block).schemas]`;
+  const { result } = await evaluate(query, {});
+  const found = (result?.value ?? []) as Record<string, unknown>[][];
+  return found
+    .flat()
+    .flatMap((one) => Object.entries(one).flatMap(([path, schema]) => (PATH.test(path) ? [{ path, schema }] : [])));
 }
 
 function findSchema(schema: unknown, schemas: Readonly<Record<string, unknown>>): unknown {
