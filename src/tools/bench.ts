@@ -18,7 +18,8 @@ One thread, nothing else going on: a sidecar under load is slower, and HTTP, tok
   --input FILE     one input, an array of inputs, or a decision log; without it, one call that was made up
   --seconds N      how long to measure (default 3, at most 60)
 
-Exits with 0, with 1 where the policy would not load, does not come to an end or gives no answer that counts, with 2 where it was not asked as it should be.
+Exits with 0, with 1 where the policy would not load, does not come to an end or gives no answer that counts, with 2 where it
+was not asked as it should be.
 `;
 
 const OPTIONS = { input: { type: 'string' }, seconds: { type: 'string', default: '3' } } as const;
