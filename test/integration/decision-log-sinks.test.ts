@@ -115,7 +115,10 @@ suite('a service that decisions are sent to', { timeout: 180_000 }, () => {
     await callMany(sidecar, 0, 20);
     assert.equal(service.taken.length, 0);
     await sidecar.kill('SIGTERM');
-    assert.deepEqual(numbers(service).toSorted((a, b) => a - b), range(20));
+    assert.deepEqual(
+      numbers(service).toSorted((a, b) => a - b),
+      range(20),
+    );
   });
 
   test('that hangs keeps nobody from an answer, and gets its lines when it goes on', async (t) => {
