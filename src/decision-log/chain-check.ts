@@ -134,14 +134,18 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
       if (!restarts) find(at, 'begins a chain that goes on from no other: lines before it may be missing');
       return;
     }
-    const { id, seq, hash } = continues;
+    const problem = problemOf(continues);
+    if (problem !== null) find(at, problem);
+    else (chains.get(own) as Place).from = `${continues.id} ${continues.seq}`;
+  }
+
+  function problemOf({ id, seq, hash }: JsonObject): string | null {
     const known = chains.get(String(id));
-    if (known === undefined) find(at, 'goes on from a chain that is not here');
-    else if (known.latest.get(Number(seq)) !== hash)
-      find(at, `goes on from number ${seq} of the chain before, which is not here or was changed`);
-    else if ([...chains.values()].some(({ from }) => from === `${id} ${seq}`))
-      find(at, `goes on from number ${seq} of the chain before, as another chain does: one of them was inserted`);
-    else (chains.get(own) as Place).from = `${id} ${seq}`;
+    if (known === undefined) return 'goes on from a chain that is not here';
+    if (known.latest.get(Number(seq)) !== hash)
+      return `goes on from number ${seq} of the chain before, which is not here or was changed`;
+    const isTaken = [...chains.values()].some(({ from }) => from === `${id} ${seq}`);
+    return isTaken ? `goes on from number ${seq} of the chain before, as another chain does: one of them was inserted` : null;
   }
 
   function follow(place: Place, at: LineAt, event: JsonObject, { seq, prev }: Link, hash: string): void {
@@ -174,25 +178,30 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
     place.ended = claims.end === true;
   }
 
+  function judgeEnd(id: string, { ended, unsigned, at, seq }: Place): void {
+    report.unsigned += unsigned;
+    if (ended) return;
+    if (unsigned > 0 && !restarts && isFollowed(id, seq)) {
+      find(at, `is the last of ${unsigned} lines that nobody signed, and lines after it are signed: inserted, or cut off`);
+      return;
+    }
+    const open = unsigned === 0 ? '' : `: ${unsigned} lines are not signed yet`;
+    note(at, `is the last of its chain, which has not ended${open}`);
+  }
+
+  /** By signed chains, of which none goes on from its last line and so vouches for it. */
+  function isFollowed(id: string, seq: number): boolean {
+    const later = [...chains].slice([...chains.keys()].indexOf(id) + 1).filter(([, { signed }]) => signed > 0);
+    return later.length > 0 && !later.some(([, { from }]) => from === `${id} ${seq}`);
+  }
+
   /** After the last line. */
   function finish(): CheckReport {
     if (tornBefore !== null) {
       const { at } = tornBefore;
       find(at, at.torn ? 'is half a line: cut off, or its process was killed' : 'is no line of a decision log');
     }
-    const places = [...chains];
-    for (const [index, [id, { ended, unsigned, at, seq }]] of places.entries()) {
-      report.unsigned += unsigned;
-      const later = places.slice(index + 1).filter(([, { signed }]) => signed > 0);
-      const isVouchedFor = later.some(([, { from }]) => from === `${id} ${seq}`);
-      if (!(ended || restarts || isVouchedFor) && unsigned > 0 && later.length > 0)
-        find(at, `is the last of ${unsigned} lines that nobody signed, and lines after it are signed: inserted, or cut off`);
-      else if (!ended)
-        note(
-          at,
-          `is the last of its chain, which has not ended${unsigned === 0 ? '' : `: ${unsigned} lines are not signed yet`}`,
-        );
-    }
+    for (const [id, place] of chains) judgeEnd(id, place);
     return report;
   }
 
