@@ -80,6 +80,7 @@ function aBadDay(metrics: Metrics): void {
   for (const outcome of ['written', 'lost'] as const) metrics.logLines.inc({ outcome }, 5);
   for (const outcome of ['same', 'flip', 'error', 'skipped']) metrics.shadowEvaluations.inc({ outcome });
   metrics.shadowFlips.inc({ tool: 'post_entry', backend: 'enterprise-ledger', direction: 'allow_to_deny' });
+  metrics.logOnly.inc({ rule: 'limit', reason: 'limit_exceeded', tool: 'post_entry', backend: 'enterprise-ledger' });
   metrics.shadowInfo.set({ revision: '2026-11-22-1' }, 1);
   for (const outcome of ['ok', 'failed']) metrics.statusUploads.inc({ outcome });
   metrics.inFlight.set(1);
