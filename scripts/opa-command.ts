@@ -86,7 +86,8 @@ function readFolder(found: Record<string, string>, folder: string): Record<strin
     const name = path.replaceAll('\\', '/');
     if (isIgnored(name)) continue;
     const isRego = name.endsWith('.rego') && folder !== '.';
-    found[isRego ? `${folder}/${name}` : name] = readFileSync(`${folder}/${path}`, 'utf8');
+    // What stands beside the current folder has a name below it: OPA has no file system to climb.
+    found[isRego ? `${folder.replaceAll('../', '')}/${name}` : name] = readFileSync(`${folder}/${path}`, 'utf8');
   }
   return found;
 }
