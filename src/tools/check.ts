@@ -19,8 +19,8 @@ import { askCatalog, readCatalogFile, type ToolCatalog } from './tool-catalog.ts
 export const HELP = `mcp-ext-authz policy check [DIR]
 
 Finds the mistakes in a policy that can be found without running it, in DIR (here: the current folder): what OPA's strict check
-finds; names that input does not have; built-ins that the sidecar does not have; decisions that it would refuse; data that is not what the
-schemas of annotations (\`data.x: schema["name"]\`) say.
+finds; names that input does not have; built-ins that the sidecar does not have; decisions that it would refuse; data that
+is not what the schemas of annotations (\`data.x: schema["name"]\`) say.
 
 With the tools' own schemas it finds more: arguments that no tool has, or not the tool that a rule is about
 (\`input.mcp.tool == "…"\`), and tools that nobody offers. They come from one of
