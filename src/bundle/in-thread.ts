@@ -1,5 +1,6 @@
 /** Reading a bundle without holding up the event loop: hashes, JSON and OPA in a thread of their own, with bounded time and memory. */
 import { Worker } from 'node:worker_threads';
+import { askThread } from '../thread-reply.ts';
 import { threadUrl } from '../thread-url.ts';
 import type { Bundle, BundleRules } from './bundle.ts';
 import type { BundleReply, BundleThreadData } from './bundle-thread.ts';
@@ -82,27 +83,27 @@ class ThreadEnded extends Error {
   }
 }
 
-function ask(worker: Worker, archive: Uint8Array, rules: BundleRules, timeoutMs: number): Promise<Bundle> {
-  return new Promise((resolve, reject) => {
-    const settle = (end: () => void): void => {
-      clearTimeout(timer);
-      worker.off('message', onMessage).off('error', onError).off('exit', onExit);
-      end();
-    };
-    const fail = (code: ThreadEnded['code'], message: string): void => settle(() => reject(new ThreadEnded(code, message)));
-    const onMessage = (said: BundleReply): void => {
-      if ('bundle' in said) settle(() => resolve(said.bundle));
-      else if ('refused' in said) settle(() => reject(new PolicyRefused(said.refused, said.message)));
-      else fail('archive_invalid', `the bundle cannot be read: ${said.failed}`);
-    };
-    const onError = (cause: Error & { readonly code?: string }): void =>
-      cause.code === 'ERR_WORKER_OUT_OF_MEMORY'
-        ? fail('too_large', 'reading the bundle needs more memory than is given to it')
-        : fail('archive_invalid', `the bundle cannot be read: ${cause.message}`);
-    const onExit = (): void => fail('timeout', 'reading the bundle was ended');
-    const timer = setTimeout(() => fail('timeout', `reading the bundle took longer than ${timeoutMs} ms`), timeoutMs);
-    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+async function ask(worker: Worker, archive: Uint8Array, rules: BundleRules, timeoutMs: number): Promise<Bundle> {
+  const heard = await askThread<BundleReply>(worker, timeoutMs, () => {
     const copy = new Uint8Array(archive);
     worker.postMessage({ archive: copy, rules }, [copy.buffer]);
   });
+  switch (heard.end) {
+    case 'reply':
+      return bundleOf(heard.reply);
+    case 'error':
+      throw heard.cause.code === 'ERR_WORKER_OUT_OF_MEMORY'
+        ? new ThreadEnded('too_large', 'reading the bundle needs more memory than is given to it')
+        : new ThreadEnded('archive_invalid', `the bundle cannot be read: ${heard.cause.message}`);
+    case 'exit':
+      throw new ThreadEnded('timeout', 'reading the bundle was ended');
+    case 'timeout':
+      throw new ThreadEnded('timeout', `reading the bundle took longer than ${timeoutMs} ms`);
+  }
+}
+
+function bundleOf(said: BundleReply): Bundle {
+  if ('bundle' in said) return said.bundle;
+  if ('refused' in said) throw new PolicyRefused(said.refused, said.message);
+  throw new ThreadEnded('archive_invalid', `the bundle cannot be read: ${said.failed}`);
 }

@@ -3,6 +3,7 @@
  * own, with bounded time and memory, and has neither files nor a network.
  */
 import { Worker } from 'node:worker_threads';
+import { askThread } from '../thread-reply.ts';
 import { threadUrl } from '../thread-url.ts';
 import type { OpaAnswer, OpaRequest } from './requests.ts';
 
@@ -74,20 +75,17 @@ export function openOpa(options: OpaOptions = OPA_DEFAULTS): Opa {
   };
 }
 
-function reply(worker: Worker, request: string, timeoutMs: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const settle = (end: () => void): void => {
-      clearTimeout(timer);
-      worker.off('message', onMessage).off('error', onError).off('exit', onExit);
-      end();
-    };
-    const fail = (code: OpaFailed['code'], message: string): void => settle(() => reject(new OpaFailed(code, message)));
-    const onMessage = (said: OpaReply): void =>
-      'answer' in said ? settle(() => resolve(said.answer)) : fail(said.failed, said.message);
-    const onError = (cause: Error): void => fail('failed', `OPA ended: ${cause.message}`);
-    const onExit = (): void => fail('failed', 'OPA was ended');
-    const timer = setTimeout(() => fail('timeout', `OPA took longer than ${timeoutMs} ms`), timeoutMs);
-    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
-    worker.postMessage(request);
-  });
+async function reply(worker: Worker, request: string, timeoutMs: number): Promise<string> {
+  const heard = await askThread<OpaReply>(worker, timeoutMs, () => worker.postMessage(request));
+  switch (heard.end) {
+    case 'reply':
+      if ('answer' in heard.reply) return heard.reply.answer;
+      throw new OpaFailed(heard.reply.failed, heard.reply.message);
+    case 'error':
+      throw new OpaFailed('failed', `OPA ended: ${heard.cause.message}`);
+    case 'exit':
+      throw new OpaFailed('failed', 'OPA was ended');
+    case 'timeout':
+      throw new OpaFailed('timeout', `OPA took longer than ${timeoutMs} ms`);
+  }
 }

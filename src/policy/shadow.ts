@@ -3,8 +3,11 @@
  * bounded queue: what does not fit is skipped, so that a slow candidate costs questions and never a Check. One that had to
  * be killed is left alone for a while, longer each time, so that it does not keep a processor busy either.
  */
+
 import { inTime } from '../deadline.ts';
+import type { JsonObject } from '../mcp/message.ts';
 import { deny } from '../result.ts';
+import { pickDeclared } from './declared-arguments.ts';
 import { type CandidateWord, type Comparison, compareWords, type LiveWord } from './flips.ts';
 import { inputText, type PolicyInput } from './input.ts';
 
@@ -163,6 +166,5 @@ function pare(input: PolicyInput, { declaredArguments }: Candidate): PolicyInput
   const { backend, tool, arguments: given } = input.mcp;
   const declared = tool === null || given === null ? null : declaredArguments(backend, tool);
   if (declared === null) return input;
-  const kept = Object.fromEntries(Object.entries(given as object).filter(([name]) => declared.has(name)));
-  return { ...input, mcp: { ...input.mcp, arguments: kept } };
+  return { ...input, mcp: { ...input.mcp, arguments: pickDeclared(given as JsonObject, declared) } };
 }

@@ -110,7 +110,7 @@ function importsOf(file: string): string[] {
 function levelOf(file: string): number {
   const name = file.slice('src/'.length);
   const levels = [
-    /^(result|verdict|reasons|json-text|http|http-client|http-server|version|deadline|socket-file|seal|client-authentication|thread-url|directory-lock)\.ts$|^(opa|services)\//,
+    /^(result|verdict|reasons|json-text|http|http-client|http-server|version|deadline|socket-file|seal|client-authentication|thread-url|thread-reply|directory-lock)\.ts$|^(opa|services)\//,
     /^mcp\//,
     /^(token\/|resource\.ts$)/,
     /^bundle\//,
