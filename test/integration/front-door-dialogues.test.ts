@@ -32,14 +32,17 @@ after(() => deployment.stop());
 const connect = ({ connect: open }: ClientKind, ears: Ears = {}): Promise<AnyClient> =>
   open(deployment, deployment.frontDoorUrl, alice, ears);
 
-/** The sessions at the legacy server that are alice's: all but those that the catalog has. */
+/** The sessions at the legacy server that have begun since. */
 function newSessions(before: ReadonlySet<string>): string[] {
   return [...deployment.legacy.sessions.keys()].filter((id) => !before.has(id));
 }
 
-/** What a server sends on the stream of a session is lost while nobody holds it. */
+/**
+ * The session of a client that has just connected, once it holds the stream: what a server sends there before is lost. It is
+ * the last one: mcp-remote tries with another first, and that may still be open.
+ */
 async function streamOf(before: ReadonlySet<string>): Promise<string> {
-  const [id] = newSessions(before);
+  const id = newSessions(before).at(-1);
   if (id === undefined) throw new Error('no session was begun');
   await waitUntil('its stream is open', () => deployment.legacy.listens(id));
   return id;

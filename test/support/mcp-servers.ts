@@ -20,7 +20,7 @@ export interface RunningServer {
 }
 
 export interface LegacyBackend extends RunningServer {
-  /** The sessions that are open, in the order they began. */
+  /** The sessions that are open, in the order they began; not those of a catalog, which come and go as they like. */
   readonly sessions: ReadonlyMap<string, LegacyServer>;
   /** Calls of `wait` that were taken back. */
   readonly takenBack: () => number;
@@ -32,6 +32,8 @@ export interface LegacyBackend extends RunningServer {
   readonly requests: string[];
 }
 
+/** The name under which the sidecar asks for itself. */
+const CATALOG = 'mcp-ext-authz';
 const NAMED = { message: 'Your name?', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } } as const;
 const say = (text: string) => ({ content: [{ type: 'text' as const, text }] });
 
@@ -41,14 +43,14 @@ export async function startLegacyBackend(): Promise<LegacyBackend> {
   const requests: string[] = [];
   const listening = new Map<string, number>();
   let takenBack = 0;
-  const open = async (): Promise<StreamableHTTPServerTransport> => {
+  const open = async (isCaller: boolean): Promise<StreamableHTTPServerTransport> => {
     const server = createLegacyServer(() => takenBack++);
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
       eventStore: createEventStore(),
       retryInterval: 50,
       onsessioninitialized: (id) => {
-        sessions.set(id, server);
+        if (isCaller) sessions.set(id, server);
         transports.set(id, transport);
       },
       onsessionclosed: (id) => {
@@ -63,7 +65,8 @@ export async function startLegacyBackend(): Promise<LegacyBackend> {
     requests.push((message as { method?: string } | undefined)?.method ?? String(request.method));
     const id = request.headers['mcp-session-id'];
     if (request.method === 'GET') countStream(listening, String(id), response);
-    const transport = id === undefined && isInitializeRequest(message) ? await open() : transports.get(String(id));
+    const begins = id === undefined && isInitializeRequest(message);
+    const transport = begins ? await open(message.params.clientInfo.name !== CATALOG) : transports.get(String(id));
     if (transport !== undefined) return transport.handleRequest(request, response, message);
     response.writeHead(id === undefined ? 400 : 404).end();
   });
