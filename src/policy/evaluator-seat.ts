@@ -62,7 +62,13 @@ export function isOverdue(seat: Seat, timeoutMs: number): boolean {
 
 export const LATE: Denial = { reason: 'policy_timeout', cause: 'an evaluation took longer than policy.timeoutMs' };
 const OVERTIME = deny(LATE);
-export const TOO_LATE = deny({ reason: 'deadline_exceeded', cause: 'while policy was asked' });
+const TOO_LATE = deny({ reason: 'deadline_exceeded', cause: 'while policy was asked' });
+const BEHIND_ITS_OWN = deny({ reason: 'policy_timeout', cause: 'it waited behind other slow evaluations of the same caller' });
+
+/** What a question gets that waited in vain: where its caller is the one who keeps policy busy, more time would not help. */
+export function waitedInVain(isSlow: boolean): Result<Reply> {
+  return isSlow ? BEHIND_ITS_OWN : TOO_LATE;
+}
 
 /** Once; it may be late by now. */
 export function settle(item: Pending, result: Result<Reply>): void {
@@ -76,7 +82,13 @@ export function endedBy(cause: unknown): Denial {
 }
 
 /** Answers what cannot wait any longer, though the thread still has it. */
-export function settleIf({ open, thread }: Seat, isLate: (item: Pending) => boolean): void {
+export function settleIf(
+  { open, thread }: Seat,
+  isLate: (item: Pending) => boolean,
+  isSlow: (item: Pending) => boolean,
+): void {
   const begun = Math.abs(thread.begun());
-  for (const [number, item] of open) if (isLate(item)) settle(item, number === begun ? OVERTIME : TOO_LATE);
+  for (const [number, item] of open) {
+    if (isLate(item)) settle(item, number === begun ? OVERTIME : waitedInVain(isSlow(item)));
+  }
 }

@@ -20,7 +20,7 @@ import {
   type Seat,
   settle,
   settleIf,
-  TOO_LATE,
+  waitedInVain,
 } from './evaluator-seat.ts';
 import { type StartThread, startThread } from './evaluator-worker.ts';
 
@@ -206,9 +206,10 @@ export function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
     // Nobody looks again before the next tick, and an answer that comes too late is none.
     const untilMs = now() + TICK_MS;
     const isLate = ({ asked }: Pending): boolean => asked.deadlineMs <= untilMs;
-    for (const item of queue.remove(isLate)) settle(item, TOO_LATE);
+    const isSlow = ({ caller }: Pending): boolean => slow.has(caller);
+    for (const item of queue.remove(isLate)) settle(item, waitedInVain(isSlow(item)));
     for (const one of [...seats]) {
-      settleIf(one, isLate);
+      settleIf(one, isLate, isSlow);
       if (isOverdue(one, timeoutMs)) lose(one, LATE, new PolicyRefused('timeout', 'a thread did not begin in time'));
     }
     endIfIdle();

@@ -77,6 +77,14 @@ suite('real threads', () => {
     });
   });
 
+  test('what waits in vain behind questions of its own caller is told that policy is slow, not the clock', async () => {
+    await withHeavy({ timeoutMs: 50, workers: 1 }, async (policy) => {
+      await ask(policy, { loop: ENDLESS }, 'mallory');
+      const answers = await Promise.all(Array.from({ length: 8 }, () => ask(policy, { loop: ENDLESS }, 'mallory', 120)));
+      assert.deepEqual(new Set(answers.map(({ inbound }) => reasonOf(inbound))), new Set(['policy_timeout']));
+    });
+  });
+
   test('others are answered, and the event loop is free, while one caller asks the worst there is', async () => {
     await withHeavy({ timeoutMs: 100, maxMemoryBytes: 512 * MIB }, async (policy) => {
       // What else the machine does can only add to it.
