@@ -46,11 +46,11 @@ func (asked request) existing(capabilities *ast.Capabilities) ([]string, error) 
 	if len(asked.OptionalEntrypoints) == 0 {
 		return nil, nil
 	}
-	loaded, err := asked.load(capabilities)
+	modules, err := asked.modules(capabilities)
 	if err != nil {
 		return nil, err
 	}
-	rules := ruleNames(loaded.ParsedModules())
+	rules := ruleNames(modules)
 	var found []string
 	for _, entrypoint := range asked.OptionalEntrypoints {
 		if rules[entrypoint] {
@@ -58,4 +58,24 @@ func (asked request) existing(capabilities *ast.Capabilities) ([]string, error) 
 		}
 	}
 	return found, nil
+}
+
+// modules of a bundle are in the version of Rego that its manifest names.
+func (asked request) modules(capabilities *ast.Capabilities) (map[string]*ast.Module, error) {
+	if !asked.AsBundle {
+		loaded, err := asked.load(capabilities)
+		if err != nil {
+			return nil, err
+		}
+		return loaded.ParsedModules(), nil
+	}
+	read, err := asked.loader(capabilities).AsBundle(".")
+	if err != nil {
+		return nil, err
+	}
+	modules := map[string]*ast.Module{}
+	for _, file := range read.Modules {
+		modules[file.Path] = file.Parsed
+	}
+	return modules, nil
 }

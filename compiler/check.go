@@ -12,11 +12,14 @@ import (
 
 // load reads modules and data of a request as `opa` reads files.
 func (asked request) load(capabilities *ast.Capabilities) (*loader.Result, error) {
+	return asked.loader(capabilities).All([]string{"."})
+}
+
+func (asked request) loader(capabilities *ast.Capabilities) loader.FileLoader {
 	return loader.NewFileLoader().
 		WithFS(asked.files()).
 		WithProcessAnnotation(true).
-		WithCapabilities(capabilities).
-		All([]string{"."})
+		WithCapabilities(capabilities)
 }
 
 func (asked request) compile() (*ast.Compiler, *loader.Result, error) {

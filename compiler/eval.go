@@ -61,10 +61,17 @@ func eval(asked request) (any, error) {
 	}
 	trace := topdown.NewBufferTracer()
 	coverage := cover.New()
+	var tracing []rego.EvalOption
 	if asked.Trace {
-		options = append(options, rego.QueryTracer(trace), rego.QueryTracer(coverage))
+		// With its index OPA does not even try a body that cannot hold, and nothing would tell why it does not.
+		tracing = append(tracing, rego.EvalQueryTracer(trace), rego.EvalQueryTracer(coverage), rego.EvalRuleIndexing(false))
 	}
-	results, err := rego.New(options...).Eval(context.Background())
+	ctx := context.Background()
+	prepared, err := rego.New(options...).PrepareForEval(ctx)
+	if err != nil {
+		return nil, err
+	}
+	results, err := prepared.Eval(ctx, tracing...)
 	if err != nil {
 		return nil, err
 	}

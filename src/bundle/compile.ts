@@ -52,8 +52,7 @@ async function compile(modules: Modules, { roots, rego }: ModuleRules, ask: AskO
     target: 'wasm',
     files: { ...modules, '.manifest': JSON.stringify({ roots, ...rego }) },
     entrypoints: REQUIRED_ENTRYPOINTS,
-    // To look for them OPA reads the files without their manifest, so as Rego of its own version.
-    optional_entrypoints: Object.values(modules).some((text) => /\bpackage\s+system\b/.test(text)) ? OPTIONAL_ENTRYPOINTS : [],
+    optional_entrypoints: OPTIONAL_ENTRYPOINTS,
     as_bundle: true,
   });
   if (result === undefined) throw new PolicyRefused(refusalOf(errors), describeProblems(errors));

@@ -11,8 +11,12 @@ import { searchOpa } from '../../../scripts/opa.ts';
 import { readBundle } from '../../../src/bundle/bundle.ts';
 import { readTreeText, writeTree } from '../../../src/bundle/json-tree.ts';
 import { PolicyRefused } from '../../../src/bundle/refusal.ts';
+import { OPA_DEFAULTS } from '../../../src/opa/opa.ts';
+import { keepOpa } from '../../support/kept-opa.ts';
 import { bundleRules, type Member, packBundle, unpackBundle } from '../support/bundles.ts';
 import { signedRules } from '../support/signing.ts';
+
+keepOpa(OPA_DEFAULTS);
 
 const opa = searchOpa();
 const rego: Record<string, string> = {

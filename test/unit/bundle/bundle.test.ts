@@ -5,7 +5,11 @@ import { type Bundle, type BundleRules, readBundle } from '../../../src/bundle/b
 import { compiledKey } from '../../../src/bundle/compile.ts';
 import type { CompiledCache } from '../../../src/bundle/compiled-cache.ts';
 import { type BundleRefusal, PolicyRefused } from '../../../src/bundle/refusal.ts';
+import { OPA_DEFAULTS } from '../../../src/opa/opa.ts';
+import { keepOpa } from '../../support/kept-opa.ts';
 import { bundleRules, fixtureBundle, type Member, packBundle } from '../support/bundles.ts';
+
+keepOpa(OPA_DEFAULTS);
 
 const wasm: Member = { name: 'policy.wasm', content: '\0asm' };
 const manifest: Member = { name: '.manifest', content: '{"revision":"r1"}' };
@@ -113,6 +117,16 @@ suite('a bundle of plain Rego', () => {
     const names = Buffer.from(compiled).toString('latin1');
     assert.ok(names.includes('system/log/mask') && names.includes('mcp/inbound/decision'));
     assert.ok(!names.includes('system/log/drop'));
+  });
+
+  test('is of the version that its manifest names, those rules too', async () => {
+    const log = { name: 'log.rego', content: 'package system.log\n\nmask["/input/x"] { true }\n' };
+    const old = { name: 'old.rego', content: 'package old\n\np { input.x }\n' };
+    const { wasm: compiled } = await read([manifestOf({ rego_version: 0 }), inbound, outbound, log, old]);
+    assert.ok(Buffer.from(compiled).toString('latin1').includes('system/log/mask'));
+    await refused([...plain, log], 'rego_invalid', /log\.rego:3/);
+    const mixed = manifestOf({ file_rego_versions: { '/log.rego': 0 } });
+    assert.ok(Buffer.from((await read([mixed, inbound, outbound, log])).wasm).includes('system/log/mask'));
   });
 
   test('has a key by all that decides what is compiled, in whatever order', () => {

@@ -3,8 +3,12 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { readBundle } from '../../../src/bundle/bundle.ts';
 import { createCompiledMemory } from '../../../src/bundle/compiled-cache.ts';
+import { OPA_DEFAULTS } from '../../../src/opa/opa.ts';
+import { keepOpa } from '../../support/kept-opa.ts';
 import { packBundle, unpackBundle } from '../support/bundles.ts';
 import { bundleByOpa, OPA_KEYS, type SignedByOpa, signedRules } from '../support/signing.ts';
+
+keepOpa(OPA_DEFAULTS);
 
 const compiled = createCompiledMemory();
 const rulesFor = (name: SignedByOpa) =>

@@ -7,8 +7,12 @@ import { after, suite, test } from 'node:test';
 import type { BundleRules } from '../../../src/bundle/bundle.ts';
 import { type BundleReader, type BundleReaderOptions, openBundleReader } from '../../../src/bundle/in-thread.ts';
 import { PolicyRefused } from '../../../src/bundle/refusal.ts';
+import { OPA_DEFAULTS } from '../../../src/opa/opa.ts';
+import { keepOpa } from '../../support/kept-opa.ts';
 import { bundleRules, echoBundle, fixtureBundle, type Member, packBundle } from '../support/bundles.ts';
 import { bundleByOpa, createSigner, OPA_KEYS, signatures, signedRules } from '../support/signing.ts';
+
+keepOpa(OPA_DEFAULTS);
 
 const MIB = 1024 * 1024;
 const opened: BundleReader[] = [];

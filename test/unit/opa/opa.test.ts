@@ -45,6 +45,14 @@ suite('the compiled OPA', { timeout: 300_000 }, () => {
     assert.ok(result && !('value' in result));
   });
 
+  test('traces what its index would rule out unseen', async () => {
+    const files = { 'x.rego': 'package x\n\np if input.tool == "a"\n\np if input.tool == "b"\n' };
+    const { result } = await opa.ask({ command: 'eval', files, query: 'data.x.p', input: { tool: 'b' }, trace: true });
+    assert.equal(result?.value, true);
+    const failed = result?.trace?.filter(({ op }) => op === 'Fail').map(({ row }) => row);
+    assert.deepEqual(failed, [3]);
+  });
+
   test('says where a mistake is', async () => {
     const files = { ...FILES, 'mcp/inbound.rego': `${POLICY}\nx := y if true\n` };
     const { errors } = await opa.ask({ command: 'build', target: 'wasm', files, entrypoints: [ENTRYPOINT] });

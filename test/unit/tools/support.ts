@@ -5,7 +5,11 @@ import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
+import { OPA_OPTIONS } from '../../../src/tools/loading.ts';
 import { runVerb } from '../../../src/tools/policy-command.ts';
+import { keepOpa } from '../../support/kept-opa.ts';
+
+keepOpa(OPA_OPTIONS);
 
 export interface Ran {
   readonly code: number;
