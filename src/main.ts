@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** The command line: `serve`, `config check`, `catalog`, and the tools of tools/. Arguments, signals and exit codes; nothing else. */
-import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type CatalogVerb, isCatalogVerb, runCatalog } from './app/catalog-command.ts';
+import { readConfigFile } from './app/config-file.ts';
 import { startApp } from './app.ts';
-import { type Config, ConfigError, parseConfig } from './config.ts';
+import { ConfigError } from './config.ts';
 import { createLog } from './telemetry/log.ts';
 import { describeCause } from './telemetry/redact.ts';
 import { VERSION } from './version.ts';
@@ -61,24 +61,15 @@ function say(text: string): number {
   return 0;
 }
 
-/** Throws ConfigError with the name of the file before each problem. */
-async function readConfig(file: string): Promise<Config> {
-  try {
-    return parseConfig(await readFile(file, 'utf8'));
-  } catch (cause) {
-    throw cause instanceof ConfigError ? new ConfigError(cause.problems.map((problem) => `${file}: ${problem}`)) : cause;
-  }
-}
-
 async function checkConfig(file: string): Promise<number> {
-  await readConfig(file);
+  await readConfigFile(file);
   return say(`${file}: nothing wrong\n`);
 }
 
 /** 1 is kept for differences. */
 async function useCatalog(verb: CatalogVerb, file: string, names: readonly string[], json: boolean): Promise<number> {
   try {
-    return await runCatalog(verb, await readConfig(file), names, { out: process.stdout, log, json });
+    return await runCatalog(verb, await readConfigFile(file), names, { out: process.stdout, log, json });
   } catch (cause) {
     report(cause);
     return EXIT_USAGE;
@@ -93,10 +84,10 @@ async function useTool(command: 'policy' | 'audit', [verb, ...args]: readonly st
 
 async function serve(file: string): Promise<number> {
   const stopped = untilStopped();
-  const starting = readConfig(file).then((config) => startApp(config, log));
+  const starting = readConfigFile(file).then((config) => startApp(config, log));
   // From the first moment on: a hang-up would end the process otherwise.
   process.on('SIGHUP', () => {
-    starting.then(({ reload }) => reload(() => readConfig(file))).catch(reportReload);
+    starting.then(({ reload }) => reload(() => readConfigFile(file))).catch(reportReload);
   });
   const app = await starting;
   log('info', `mcp-ext-authz ${VERSION} answers Envoy`, { target: app.target, admin: app.adminUrl });

@@ -1,9 +1,9 @@
 /** A person's word to the sidecar of a configuration, from the command line: given, waited for, and what came of it. */
-import { access, readFile, rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Order, writeOrder } from '../bundle/orders.ts';
 import { openStore, type Past } from '../bundle/store.ts';
-import { type Config, parseConfig } from '../config.ts';
+import { readConfigFile } from './config-file.ts';
 
 export interface Carried {
   /** Whether a sidecar has taken the order. One that is started later takes an `accept`. */
@@ -17,7 +17,7 @@ const LOOK_MS = 50;
 
 /** Rejects where the configuration cannot be read or keeps nothing on disk. */
 export async function giveOrder(configFile: string, order: Order): Promise<Carried> {
-  const { policy }: Config = parseConfig(await readFile(configFile, 'utf8'));
+  const { policy } = await readConfigFile(configFile);
   if (policy.persistDirectory === undefined) {
     throw new Error(
       'policy.persistDirectory is not set: there is no place to leave an order; without it a restart forgets what was in force',

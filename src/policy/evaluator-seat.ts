@@ -82,11 +82,7 @@ export function endedBy(cause: unknown): Denial {
 }
 
 /** Answers what cannot wait any longer, though the thread still has it. */
-export function settleIf(
-  { open, thread }: Seat,
-  isLate: (item: Pending) => boolean,
-  isSlow: (item: Pending) => boolean,
-): void {
+export function settleIf({ open, thread }: Seat, isLate: (item: Pending) => boolean, isSlow: (item: Pending) => boolean): void {
   const begun = Math.abs(thread.begun());
   for (const [number, item] of open) {
     if (isLate(item)) settle(item, number === begun ? OVERTIME : waitedInVain(isSlow(item)));

@@ -2,6 +2,7 @@
  * `mcp-ext-authz policy explain DECISION_ID`: finds the line of a decision in the log, puts what policy saw to the same revision
  * again, and says which rules decided, by which data, and whether it comes out as recorded.
  */
+import { readConfigFile } from '../app/config-file.ts';
 import { openStore, type Persisted } from '../bundle/store.ts';
 import type { Config } from '../config.ts';
 import { describeCause } from '../telemetry/redact.ts';
@@ -9,7 +10,6 @@ import { evaluate } from './evaluation.ts';
 import { type Explained, explainJson, explainText } from './explanation.ts';
 import { EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
-import { readConfigFile } from './known-backends.ts';
 import { openToolOpa } from './loading.ts';
 import { readEvents } from './log-events.ts';
 import { erasedOfInput, type Recorded, readRecorded } from './recorded.ts';

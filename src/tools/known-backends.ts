@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { protectedResources } from '../app/resource-settings.ts';
 import { parseDefinitions } from '../catalog/approvals.ts';
-import { type Config, ConfigError, parseConfig } from '../config.ts';
+import type { Config } from '../config.ts';
 import { isObject } from '../mcp/message.ts';
 import type { ToolFacts } from '../resource.ts';
 import { describeFileProblem, ToolError } from './io.ts';
@@ -17,16 +17,6 @@ export interface KnownBackend {
 }
 
 export type KnownBackends = ReadonlyMap<string, KnownBackend>;
-
-/** Rejects with ToolError or ConfigError. */
-export async function readConfigFile(path: string): Promise<Config> {
-  const text = await readText(path);
-  try {
-    return parseConfig(text);
-  } catch (cause) {
-    throw cause instanceof ConfigError ? new ConfigError(cause.problems.map((problem) => `${path}: ${problem}`)) : cause;
-  }
-}
 
 /** The configuration comes first: what it says of a tool is what the sidecar takes. */
 export async function readBackends(config: Config | null, catalogFile: string | null): Promise<KnownBackends> {

@@ -2,11 +2,10 @@
  * `mcp-ext-authz policy replay`: recorded decisions put to another policy, and every one that would come out otherwise. What is
  * compared is policy's own word: what happened after it, such as an exchange that failed, is no part of a policy.
  */
-
+import { readConfigFile } from '../app/config-file.ts';
 import { createFlips, type Flips, KINDS } from './flips.ts';
 import { EXIT, type Io, readArguments, readNumber, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
-import { readConfigFile } from './known-backends.ts';
 import { openToolOpa } from './loading.ts';
 import { readEvents } from './log-events.ts';
 import { type Replayed, reportJson, reportMarkdown, reportText } from './replay-report.ts';

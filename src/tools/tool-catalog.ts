@@ -1,8 +1,8 @@
 /** What the tools take, by backend: out of a file, or asked of the backends now, as `catalog show` does. */
 import { readFile } from 'node:fs/promises';
 import { askBackends } from '../app/catalog-command.ts';
+import { readConfigFile } from '../app/config-file.ts';
 import { ApprovalsInvalid, parseDefinitions } from '../catalog/approvals.ts';
-import { parseConfig } from '../config.ts';
 import { isObject } from '../mcp/message.ts';
 import { createLog } from '../telemetry/log.ts';
 import { type ArgumentsSchema, argumentsSchema } from './argument-schemas.ts';
@@ -31,7 +31,7 @@ export async function readCatalogFile(file: string): Promise<ToolCatalog> {
 
 /** Rejects where one of them does not answer: a check against half of the tools would say nonsense. */
 export async function askCatalog(configFile: string, { err }: Io): Promise<ToolCatalog> {
-  const config = parseConfig(await readText(configFile));
+  const config = await readConfigFile(configFile);
   const offered = await askBackends(config, new Set(), createLog(err));
   const asked = mapMap(offered, ({ tools }) => mapMap(tools, ({ inputSchema }) => schemaOf(inputSchema)));
   return { tools: asked, unasked: config.resources.map(({ name }) => name).filter((name) => !offered.has(name)) };
