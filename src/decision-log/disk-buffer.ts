@@ -3,7 +3,6 @@
  * much of the oldest has been sent. After a kill or a loss of power the next process goes on where this one was; what was
  * sent last may be sent twice. Half a line at the end of a segment was never whole, and is left out.
  */
-import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockDirectory } from '../directory-lock.ts';
@@ -37,7 +36,10 @@ interface Batch {
 /** What is read into memory at a time. */
 const MAX_SEGMENT_BYTES = 1024 * 1024;
 const SEGMENT = /^(\d{12})\.ndjson$/;
+/** Of a segment: its name has twelve digits. */
+const MAX_NUMBER = 1e12 - 2;
 const POSITION = 'position.json';
+const LINE_END = 0x0a;
 
 /** Rejects where the directory cannot be used, or another process uses it. */
 export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions): Promise<LineBuffer> {
@@ -45,13 +47,14 @@ export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions
   const unlock = await lockDirectory(directory);
   const segments = await listSegments(directory);
   const position = await readPosition(directory);
-  let next = (segments.at(-1)?.number ?? 0) + 1;
+  // A number that the position speaks of is never given again: what has been sent of that segment is no part of another.
+  let next = Math.max(segments.at(-1)?.number ?? 0, position.segment) + 1;
   let writing: { readonly segment: Segment; readonly handle: FileHandle } | null = null;
   let reading: Reading | null = null;
   let batch: Batch | null = null;
   let waitingBytes = 0;
   let turn: Promise<unknown> = Promise.resolve();
-  let sent = segments[0]?.number === position.segment ? Math.min(position.offset, segments[0].bytes) : 0;
+  let sent = segments[0]?.number === position.segment && position.offset <= segments[0].bytes ? position.offset : 0;
 
   /** One after the other. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -82,7 +85,8 @@ export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions
     } catch (cause) {
       // Half of it may be there. What follows begins anew, elsewhere.
       await handle.truncate(segment.bytes).catch(() => {});
-      await seal();
+      await seal().catch(() => {});
+      if (segment.bytes === 0) await drop(segment);
       throw cause;
     }
     if (segment.bytes >= MAX_SEGMENT_BYTES) await seal();
@@ -93,8 +97,20 @@ export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions
     const handle = await open(pathOf(segment), 'ax', 0o640);
     next += 1;
     segments.push(segment);
-    await syncDirectory(directory);
+    try {
+      await syncDirectory(directory);
+    } catch (cause) {
+      await handle.close().catch(() => {});
+      await drop(segment);
+      throw cause;
+    }
     return { segment, handle };
+  }
+
+  /** A disk that is full for a day would leave an empty one for every time it was tried. */
+  async function drop(segment: Segment): Promise<void> {
+    await rm(pathOf(segment), { force: true }).catch(() => {});
+    segments.splice(segments.indexOf(segment), 1);
   }
 
   async function seal(): Promise<void> {
@@ -109,21 +125,23 @@ export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions
       const [segment] = segments;
       if (segment === undefined) return null;
       if (segment === writing?.segment) await seal();
-      reading = await load(segment, sent);
+      reading = await load(segment);
     }
     return reading;
   }
 
-  async function load(segment: Segment, offset: number): Promise<Reading> {
+  async function load(segment: Segment): Promise<Reading> {
     const content = await readFile(pathOf(segment)).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code === 'ENOENT') return null;
       throw cause;
     });
+    // A place in the midst of a line is none: twice rather than never.
+    if (content?.[sent - 1] !== LINE_END) sent = 0;
     // Somebody took it away: what comes after it must not wait for it. How many lines they were nobody knows.
-    const text = content === null ? 'gone' : content.subarray(offset).toString('utf8');
+    const text = content === null ? 'gone' : content.subarray(sent).toString('utf8');
     const pieces = text.split('\n');
     const rest = pieces.pop() as string;
-    let end = offset;
+    let end = sent;
     const all = pieces.map((line) => {
       end += sizeOf(line);
       return { line, end };
@@ -202,15 +220,19 @@ interface Position {
 async function readPosition(directory: string): Promise<Position> {
   try {
     const { segment, offset } = JSON.parse(await readFile(join(directory, POSITION), 'utf8')) as Position;
-    if (Number.isSafeInteger(segment) && Number.isSafeInteger(offset) && offset >= 0) return { segment, offset };
+    if (isCount(segment) && segment <= MAX_NUMBER && isCount(offset)) return { segment, offset };
   } catch {
     // As if there were none.
   }
   return { segment: 0, offset: 0 };
 }
 
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
 async function writePosition(directory: string, segment: number, offset: number): Promise<void> {
-  const fresh = join(directory, `${POSITION}.${randomUUID()}`);
+  const fresh = join(directory, `${POSITION}.new`);
   await writeFile(fresh, JSON.stringify({ segment, offset }));
   await rename(fresh, join(directory, POSITION));
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
@@ -10,6 +11,12 @@ function directoryOf(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'buffer-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
+}
+
+async function openHandle(t: TestContext): Promise<FileHandle> {
+  const handle = await open(process.execPath, 'r');
+  t.after(() => handle.close());
+  return handle;
 }
 
 const lines = (from: number, to: number) =>
@@ -92,6 +99,80 @@ suite('a buffer on disk', () => {
     const second = await openDiskBuffer({ directory });
     assert.deepEqual(await second.peek(ALL), lines(0, 2));
     await second.close();
+  });
+
+  test('sends what was written after a restart whole, though the place of before still stands there', async (t) => {
+    const directory = directoryOf(t);
+    const first = await openDiskBuffer({ directory });
+    await first.append(lines(0, 10));
+    await first.peek(ALL);
+    await first.forget(6);
+    await first.forget(4);
+    await first.close();
+    assert.deepEqual(segments(directory), []);
+    const second = await openDiskBuffer({ directory });
+    await second.append(lines(10, 20));
+    await second.close();
+    const third = await openDiskBuffer({ directory });
+    assert.deepEqual(await third.peek(ALL), lines(10, 20));
+    assert.equal(
+      third.bytes(),
+      lines(10, 20).reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0),
+    );
+    await third.close();
+  });
+
+  for (const position of [
+    '',
+    '{}',
+    '{"segment":1}',
+    '{"segment":1,"offset":-5}',
+    '{"segment":"1","offset":40}',
+    '{"segment":1,"offset":5}',
+    '{"segment":1,"offset":999999}',
+    'null',
+    '\0\0',
+    null,
+  ])
+    test(`loses nothing with ${JSON.stringify(position)} for its place, before and after`, async (t) => {
+      const directory = directoryOf(t);
+      const place = join(directory, 'position.json');
+      const first = await openDiskBuffer({ directory });
+      await first.append(lines(0, 4));
+      await first.peek(ALL);
+      await first.forget(2);
+      await first.close();
+      if (position === null) rmSync(place);
+      else writeFileSync(place, position);
+      const second = await openDiskBuffer({ directory });
+      assert.deepEqual(await second.peek(ALL), lines(0, 4), 'twice rather than never');
+      await second.forget(4);
+      await second.close();
+      if (position === null) rmSync(place, { force: true });
+      else writeFileSync(place, position);
+      const third = await openDiskBuffer({ directory });
+      await third.append(lines(4, 8));
+      await third.close();
+      const fourth = await openDiskBuffer({ directory });
+      assert.deepEqual(await fourth.peek(ALL), lines(4, 8));
+      await fourth.forget(1);
+      await fourth.close();
+      const fifth = await openDiskBuffer({ directory });
+      assert.deepEqual(await fifth.peek(ALL), lines(5, 8));
+      await fifth.close();
+    });
+
+  test('leaves nothing behind where a write fails', async (t) => {
+    const directory = directoryOf(t);
+    const buffer = await openDiskBuffer({ directory });
+    const proto = Object.getPrototypeOf(await openHandle(t)) as FileHandle;
+    const failing = t.mock.method(proto, 'datasync', () => Promise.reject(new Error('ENOSPC')));
+    for (let round = 0; round < 3; round += 1) await assert.rejects(buffer.append(lines(0, 1)), /ENOSPC/);
+    assert.deepEqual([segments(directory), buffer.bytes(), await buffer.peek(ALL)], [[], 0, []]);
+    failing.mock.restore();
+    await buffer.append(lines(0, 1));
+    assert.deepEqual(await buffer.peek(ALL), lines(0, 1));
+    await buffer.close();
   });
 
   test('is of one process alone', async (t) => {
