@@ -157,7 +157,8 @@ export async function openDiskBuffer({ directory, onDamaged }: DiskBufferOptions
     sent = reading.lines[Math.min(count, reading.lines.length) - 1]?.end ?? sent;
     reading.lines = reading.lines.slice(count);
     if (reading.lines.length === 0) await remove();
-    else await writePosition(directory, reading.segment.number, sent);
+    // Where it fails lines are sent twice after a restart: no reason to stop sending.
+    else await writePosition(directory, reading.segment.number, sent).catch(() => {});
   }
 
   async function remove(): Promise<void> {

@@ -11,9 +11,9 @@ export interface LogSink {
   readonly hasRoom: (characters: number) => boolean;
   /** What waits, in bytes. */
   readonly buffered: () => number;
-  /** It takes nothing any more. */
+  /** It takes nothing: for good, or until it has succeeded again. */
   readonly isBroken: () => boolean;
-  /** Resolves to whether it has recorded all of them; with `must` it does not look at its bound. Never rejects. */
+  /** Resolves to whether it has all of them, recorded or to be tried again; with `must` it does not look at its bound. Never rejects. */
   readonly take: (lines: readonly string[], must: boolean) => Promise<boolean>;
   /** Resolves when what it took has left the process, or cannot within this time. */
   readonly close: (withinMs: number) => Promise<void>;

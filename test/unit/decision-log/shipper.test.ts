@@ -4,12 +4,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
 import { openDiskBuffer } from '../../../src/decision-log/disk-buffer.ts';
 import { createMemoryBuffer, type LineBuffer } from '../../../src/decision-log/line-buffer.ts';
 import { createRecordWrap, judgeRecords } from '../../../src/decision-log/otlp.ts';
 import { createShipper, type ShipperOptions } from '../../../src/decision-log/shipper.ts';
 import { judgeUpload, wrapEvents } from '../../../src/decision-log/upload.ts';
-import { createService } from '../../../src/services/service.ts';
+import { AnswerTooLarge } from '../../../src/http-client.ts';
+import { createService, type ServiceResponse } from '../../../src/services/service.ts';
 import { startService, type TestService } from '../support/service.ts';
 
 const lines = (from: number, to: number) =>
@@ -22,6 +25,7 @@ async function open(t: TestContext, given: Partial<ShipperOptions> = {}) {
   const client = createService({ name: 's', url: service.url, timeoutMs: 5000 });
   const uploads: string[] = [];
   const lost: string[] = [];
+  const unkept: string[] = [];
   const sink = createShipper({
     name: 'upload',
     service: client,
@@ -34,6 +38,7 @@ async function open(t: TestContext, given: Partial<ShipperOptions> = {}) {
     wrap: wrapEvents,
     judge: judgeUpload,
     onUpload: (outcome) => uploads.push(outcome),
+    onUnkept: (cause) => unkept.push(String(cause)),
     onLost: (_sink, reason, count) => lost.push(`${count} ${reason}`),
     ...given,
   });
@@ -42,7 +47,67 @@ async function open(t: TestContext, given: Partial<ShipperOptions> = {}) {
     await client.close();
     await service.close();
   });
-  return { service, sink, uploads, lost };
+  return { service, sink, uploads, lost, unkept };
+}
+
+const NOW = Date.parse('2026-11-21T12:00:00Z');
+
+const answer = (status: number, headers: Readonly<Record<string, string>> = {}): ServiceResponse => ({
+  status,
+  headers,
+  body: new Uint8Array(),
+});
+
+/** Milliseconds until a chunk is sent again after a 429 with these headers. */
+async function pauseAfter(t: TestContext, headers: Readonly<Record<string, string>>): Promise<number> {
+  const pauses: number[] = [];
+  let sends = 0;
+  let sentAgain = (): void => {};
+  const isSentAgain = new Promise<void>((resolve) => {
+    sentAgain = resolve;
+  });
+  const send: ShipperOptions['service']['send'] = async () => {
+    sends += 1;
+    if (sends === 2) sentAgain();
+    return sends === 1 ? answer(429, headers) : answer(200);
+  };
+  const wait = async (ms: number) => {
+    if (sends === 1) pauses.push(ms);
+    await setImmediate();
+  };
+  const { sink } = await open(t, { service: { send }, maxDelayMs: 1000, random: () => 0, now: () => NOW, wait });
+  await sink.take(lines(0, 1), false);
+  await isSentAgain;
+  await sink.close(1000);
+  return pauses[0] as number;
+}
+
+/** A disk that is full when it is told to be. */
+function failingBuffer() {
+  const memory = createMemoryBuffer();
+  let isFailing = false;
+  let tries = 0;
+  const watchers = new Set<() => void>();
+  const append: LineBuffer['append'] = async (more) => {
+    tries += 1;
+    for (const look of watchers) look();
+    if (isFailing) throw new Error('ENOSPC');
+    return memory.append(more);
+  };
+  return {
+    buffer: { ...memory, append },
+    fail: () => {
+      isFailing = true;
+    },
+    mend: () => {
+      isFailing = false;
+    },
+    /** So many times from now on. */
+    tried: (times: number) => {
+      const until = tries + times;
+      return new Promise<void>((resolve) => watchers.add(() => tries >= until && resolve()));
+    },
+  };
 }
 
 suite('a sink that sends', () => {
@@ -149,22 +214,114 @@ suite('a sink that sends', () => {
     assert.deepEqual(lost, ['1 stopped']);
   });
 
-  test('has no room for a moment after its buffer failed', async (t) => {
-    let now = 0;
-    let isFailing = true;
-    const memory = createMemoryBuffer();
-    const append: LineBuffer['append'] = async (more) => {
-      if (isFailing) throw new Error('ENOSPC');
-      return memory.append(more);
+  test('has no room from when its buffer fails until it has kept what waits, and loses nothing meanwhile', async (t) => {
+    const disk = failingBuffer();
+    const { sink, service, lost, unkept } = await open(t, { buffer: disk.buffer, retryMs: 1 });
+    service.answer(503);
+    disk.fail();
+    assert.equal(await sink.take(lines(0, 2), false), true);
+    assert.deepEqual([sink.hasRoom(0), sink.isBroken(), unkept[0]], [false, true, 'Error: ENOSPC']);
+    await disk.tried(5);
+    assert.deepEqual([sink.hasRoom(0), sink.isBroken()], [false, true], 'time alone changes nothing');
+    assert.equal(await sink.take(lines(2, 4), true), true);
+    disk.mend();
+    service.answer(200);
+    await service.until(() => ids(service).length >= 4);
+    assert.deepEqual([sink.hasRoom(0), sink.isBroken()], [true, false]);
+    await sink.take(lines(4, 5), false);
+    await service.until(() => ids(service).length >= 5);
+    assert.deepEqual(ids(service), idsOf(0, 5));
+    assert.deepEqual(lost, []);
+  });
+
+  test('keeps so much in memory while its buffer fails, and what must be taken', async (t) => {
+    const disk = failingBuffer();
+    const { sink, lost } = await open(t, { buffer: disk.buffer, retryMs: 60_000, maxUnkeptBytes: 70 });
+    disk.fail();
+    assert.equal(await sink.take(lines(0, 3), false), true);
+    assert.equal(await sink.take(lines(3, 4), false), false);
+    assert.equal(await sink.take(lines(4, 5), true), true);
+    assert.deepEqual(lost, ['1 broken']);
+    assert.equal(sink.buffered(), [...lines(0, 3), ...lines(4, 5)].join('\n').length + 1);
+  });
+
+  test('sends what its buffer could not keep when it is closed, and says how many it could not', async (t) => {
+    const disk = failingBuffer();
+    const one = await open(t, { buffer: disk.buffer, retryMs: 60_000 });
+    disk.fail();
+    await one.sink.take(lines(0, 2), true);
+    await one.sink.close(5000);
+    assert.deepEqual([ids(one.service), one.lost], [idsOf(0, 2), []]);
+    const other = await open(t, { buffer: disk.buffer, retryMs: 60_000 });
+    other.service.answer(503);
+    await other.sink.take(lines(0, 2), true);
+    await other.sink.close(5000);
+    assert.deepEqual(other.lost, ['2 stopped']);
+  });
+
+  test('sends large requests again after a service that found them too large for a while', async (t) => {
+    const { service, sink } = await open(t, { maxBufferBytes: 10_000_000 });
+    service.answer(413);
+    await sink.take(lines(0, 64), false);
+    await service.until(() => service.taken.some(({ text }) => JSON.parse(text).length === 1));
+    service.answer(200);
+    await sink.take(lines(64, 5000), false);
+    await service.until(() => ids(service).at(-1) === 'd4999');
+    const sizes = service.taken.map(({ text }) => JSON.parse(text).length);
+    assert.ok(Math.max(...sizes) > 500, String(sizes));
+  });
+
+  test('does not ask a service for too much again and again', async (t) => {
+    let refused = 0;
+    const seen: number[] = [];
+    let drained = (): void => {};
+    const isDrained = new Promise<void>((resolve) => {
+      drained = resolve;
+    });
+    const service: ShipperOptions['service'] = {
+      send: async (_path, { body }) => {
+        const count = JSON.parse(gunzipSync(body as Uint8Array).toString('utf8')).length;
+        if (count > 10) refused += 1;
+        else seen.push(count);
+        if (seen.reduce((sum, one) => sum + one, 0) === 20_000) drained();
+        return answer(count > 10 ? 413 : 200);
+      },
     };
-    const { sink, lost } = await open(t, { buffer: { ...memory, append }, now: () => now });
-    assert.equal(await sink.take(lines(0, 1), false), false);
-    assert.equal(sink.hasRoom(0), false);
-    assert.equal(await sink.take(lines(1, 2), false), false);
-    assert.deepEqual(lost, ['1 broken', '1 broken']);
-    [now, isFailing] = [1000, false];
-    assert.equal(sink.hasRoom(0), true);
-    assert.equal(await sink.take(lines(2, 3), false), true);
+    const { sink } = await open(t, { service, maxBufferBytes: 10_000_000 });
+    await sink.take(lines(0, 20_000), false);
+    await isDrained;
+    assert.ok(refused > 5 && refused < 40, `${refused} of ${seen.length}`);
+  });
+
+  test('takes the word of a service that has too much to say', async (t) => {
+    const said: number[] = [];
+    let said200 = (): void => {};
+    const isTaken = new Promise<void>((resolve) => {
+      said200 = resolve;
+    });
+    const service: ShipperOptions['service'] = {
+      send: async () => {
+        const status = said.length === 0 ? 500 : 200;
+        said.push(status);
+        if (status === 200) said200();
+        throw Object.assign(new AnswerTooLarge('too large'), { answer: answer(status) });
+      },
+    };
+    const { sink, uploads, lost } = await open(t, { service });
+    await sink.take(lines(0, 2), false);
+    await isTaken;
+    await sink.close(5000);
+    assert.deepEqual([said, uploads, lost, sink.buffered()], [[500, 200], ['failed', 'ok'], [], 0]);
+  });
+
+  test('leaves a service alone for as long as it asks, a minute at most', async (t) => {
+    const date = (ms: number) => new Date(ms).toUTCString();
+    const asked = ['2', date(NOW + 7000), '86400', date(NOW + 86_400_000), '0', date(NOW - 5000), 'soon', '-5', '1e9', ''];
+    assert.deepEqual(
+      await Promise.all(asked.map((value) => pauseAfter(t, { 'retry-after': value }))),
+      [2000, 7000, 60_000, 60_000, 50, 50, 50, 50, 50, 50],
+    );
+    assert.equal(await pauseAfter(t, {}), 50);
   });
 
   test('on disk loses nothing while the service is down and the process ends', async (t) => {
