@@ -10,8 +10,8 @@ import { createMemoryBuffer } from '../decision-log/line-buffer.ts';
 import { createMask, type MaskPolicy } from '../decision-log/masking.ts';
 import { createRecordWrap, judgeRecords } from '../decision-log/otlp.ts';
 import { createRedact } from '../decision-log/redaction.ts';
-import { createShipper } from '../decision-log/shipper.ts';
-import type { LogSink, OnLost } from '../decision-log/sink.ts';
+import { createShipper, UploadRefused } from '../decision-log/shipper.ts';
+import type { LogSink, OnLost, SinkName } from '../decision-log/sink.ts';
 import { judgeUpload, wrapEvents } from '../decision-log/upload.ts';
 import { createService, type Service } from '../services/service.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -19,6 +19,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { describeCause } from '../telemetry/redact.ts';
 import { VERSION } from '../version.ts';
 import { openLogFile } from './log-file.ts';
+import { createToldLog } from './told-log.ts';
 
 export interface DecisionLogParts {
   readonly log: Log;
@@ -35,23 +36,33 @@ export interface OpenDecisionLog extends Pick<DecisionLog, 'write' | 'writeShado
   readonly labels: Readonly<Record<'id' | 'version', string>>;
   /** Gauges that are read when somebody looks. */
   readonly collect: () => void;
+  /** Why the last request with lines to a service failed; null where it did not. Safe to show. */
+  readonly lastUploadFailure: () => LastUploadFailure | null;
   /** Resolves when every line has left the process, or cannot. */
   readonly end: () => Promise<void>;
 }
 
+export interface LastUploadFailure {
+  readonly message: string;
+  /** Null where there was no answer. */
+  readonly httpCode: number | null;
+}
+
 const END_MS = 5000;
-const TELL_EVERY_MS = 60_000;
 
 /** Rejects where a file, a directory or a key cannot be used. */
 export async function openDecisionLog(config: Config, parts: DecisionLogParts): Promise<OpenDecisionLog> {
   const settings = config.decisionLog;
   const { metrics } = parts;
   const labels = { id: randomUUID(), version: VERSION };
-  const tell = createTold(parts.log);
+  const tell = createToldLog(parts.log, () => performance.now());
   const onLost: OnLost = (sink, reason, count) => {
     metrics?.logDropped.inc({ sink, reason }, count);
-    if (reason !== 'broken') tell('error', 'the decision log lost lines', { sink, reason });
+    // A file that broke has said so itself, once and for good.
+    if (sink !== 'file' || reason !== 'broken')
+      tell({ level: 'error', message: 'the decision log lost lines', fields: { sink, reason } });
   };
+  const failures = new Map<SinkName, LastUploadFailure>();
   const services: Service[] = [];
   const sinks: LogSink[] = [];
   const close = (): Promise<unknown> =>
@@ -75,10 +86,18 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
       for (const outcome of ['ok', 'failed', 'refused']) metrics?.logUploads.inc({ sink: name, outcome }, 0);
       const onUpload = (outcome: string, cause?: unknown): void => {
         metrics?.logUploads.inc({ sink: name, outcome });
-        if (outcome !== 'ok')
-          tell('warn', 'decision-log lines could not be sent', { sink: name, outcome, cause: describeCause(cause) });
+        if (outcome === 'ok') {
+          failures.delete(name);
+          return;
+        }
+        failures.set(name, failureOf(cause));
+        tell({ level: 'warn', message: 'decision-log lines could not be sent', fields: { sink: name, outcome }, cause });
       };
-      sinks.push(createShipper({ ...given, name, service, buffer, wrap, judge, onUpload, onLost }));
+      const onUnkept = (cause: unknown): void =>
+        tell({ level: 'error', message: 'decision-log lines wait in memory: their buffer fails', fields: { sink: name }, cause });
+      const { maxBufferedBytes: maxUnkeptBytes } = settings;
+      const told = { onUpload, onUnkept, onLost };
+      sinks.push(createShipper({ ...given, name, service, buffer, maxUnkeptBytes, wrap, judge, ...told }));
     }
     const decisionLog = createDecisionLog({
       sinks,
@@ -91,12 +110,12 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
         now: Date.now,
         onFailure: (rule, cause) => {
           metrics?.logMaskFailures.inc({ rule });
-          tell('error', 'policy could not mask an event of the decision log', { rule, cause: describeCause(cause) });
+          tell({ level: 'error', message: 'policy could not mask an event of the decision log', fields: { rule }, cause });
         },
       }),
       chain: await openChain(settings, labels, file?.before ?? null),
       onLines: (outcome, count) => metrics?.logLines.inc({ outcome }, count),
-      onFailure: (cause) => tell('error', 'the decision log lost lines', { cause: describeCause(cause) }),
+      onFailure: (cause) => tell({ level: 'error', message: 'the decision log lost lines', cause }),
     });
     return {
       labels,
@@ -106,6 +125,7 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
       collect: () => {
         for (const { name, buffered } of sinks) metrics?.logBuffered.set({ sink: name }, buffered());
       },
+      lastUploadFailure: () => failures.get('upload') ?? failures.get('otlp') ?? null,
       end: async () => {
         await decisionLog.end(END_MS);
         await Promise.all(services.map((service) => service.close()));
@@ -115,6 +135,11 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
     await close();
     throw cause;
   }
+}
+
+function failureOf(cause: unknown): LastUploadFailure {
+  const answered = cause instanceof UploadRefused;
+  return { message: answered ? cause.message : describeCause(cause), httpCode: answered ? cause.status : null };
 }
 
 function openService({ services }: Config, name: string): Service {
@@ -133,17 +158,5 @@ async function openChain(
   return {
     links: createChain({ ...chain, id: labels.id, key, labels, continues, now: Date.now }),
     checkpointMs: chain.checkpointMs,
-  };
-}
-
-/** The same trouble is told once a minute: it comes with every line. */
-function createTold(log: Log): Log {
-  const told = new Map<string, number>();
-  return (level, message, fields = {}) => {
-    const key = `${message} ${fields.sink} ${fields.reason} ${fields.rule}`;
-    const now = performance.now();
-    if (now - (told.get(key) ?? Number.NEGATIVE_INFINITY) < TELL_EVERY_MS) return;
-    told.set(key, now);
-    log(level, message, fields);
   };
 }

@@ -80,7 +80,9 @@ export function createShipper(options: ShipperOptions): LogSink {
 
   const buffered = (): number => buffer.bytes() + intake.characters();
   const fits = (characters: number): boolean =>
-    intake.characters() + characters <= maxUnkeptBytes && buffered() + characters <= maxBufferBytes;
+    // What came at once is for the buffer to judge, however much it is.
+    (intake.characters() === 0 || intake.characters() + characters <= maxUnkeptBytes) &&
+    buffered() + characters <= maxBufferBytes;
   const hasRoom = (characters: number): boolean => !intake.isFailing() && fits(characters);
 
   async function take(lines: readonly string[], must: boolean): Promise<boolean> {

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import { openDecisionLog } from '../../../src/app/decision-log.ts';
+import { decisionRecord } from '../../../src/check/record.ts';
+import { check } from '../../../src/check.ts';
+import { parseConfig } from '../../../src/config.ts';
+import { createMetrics } from '../../../src/telemetry/metrics.ts';
+import { yamlOf } from '../support/config.ts';
+import { request } from '../support/facts.ts';
+import { fakePorts } from '../support/ports.ts';
+import { startService } from '../support/service.ts';
+import { createSink } from '../support/sink.ts';
+
+const SECRET = 'c2VjcmV0LW9mLXRoZS1zaWRlY2Fy';
+
+async function open(t: TestContext, settings: object = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'decision-log-'));
+  const bufferDirectory = join(directory, 'buffer');
+  const service = await startService();
+  process.env.LOGS_TOKEN = SECRET;
+  const config = parseConfig(
+    yamlOf((given) => {
+      given.services = [{ name: 'logs', url: service.url, credentials: { bearer: { env: 'LOGS_TOKEN' } } }];
+      const upload = { service: 'logs', minDelayMs: 1, maxDelayMs: 2, bufferDirectory };
+      given.decisionLog = { file: 'none', upload, ...settings };
+    }),
+  );
+  const said: string[] = [];
+  const watchers = new Set<() => void>();
+  const log = await openDecisionLog(config, {
+    log: (_level, message, { sink, reason, cause } = {}) => {
+      said.push(`${message} ${sink} ${reason ?? cause}`);
+      for (const look of watchers) look();
+    },
+    metrics: createMetrics('1'),
+    policy: () => null,
+    standard: createSink(),
+  });
+  t.after(async () => {
+    await log.end();
+    await service.close();
+    rmSync(directory, { recursive: true });
+  });
+  const verdict = await check(request(), fakePorts(), Number.POSITIVE_INFINITY);
+  const allow = () => log.write(verdict, decisionRecord(verdict), 1, false);
+  const hears = (what: RegExp) =>
+    new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (said.some((one) => what.test(one))) resolve();
+      };
+      watchers.add(look);
+      look();
+    });
+  return { ...log, service, allow, said, hears, bufferDirectory };
+}
+
+suite('the decision log of a process', () => {
+  test('names each way in which a service fails, and knows the last one until it works again', async (t) => {
+    const { service, allow, hears, said, lastUploadFailure } = await open(t);
+    assert.equal(lastUploadFailure(), null);
+    for (const status of [503, 401]) {
+      service.answer(status);
+      if (status === 503) allow();
+      await hears(new RegExp(`could not be sent upload .*answered ${status}`));
+      assert.deepEqual(lastUploadFailure(), { message: `the service answered ${status}`, httpCode: status });
+    }
+    service.answer(200);
+    await service.until(() => service.events().length === 1);
+    allow();
+    await service.until(() => service.events().length === 2);
+    assert.equal(lastUploadFailure(), null);
+    assert.equal(said.filter((one) => one.includes('503')).length, 1);
+    assert.ok(!said.join().includes(SECRET));
+  });
+
+  test('says so when a service cannot be reached', async (t) => {
+    const { service, allow, hears, lastUploadFailure } = await open(t);
+    await service.close();
+    allow();
+    await hears(/ECONNREFUSED/);
+    assert.equal(lastUploadFailure()?.httpCode, null);
+    assert.match(lastUploadFailure()?.message ?? '', /ECONNREFUSED/);
+  });
+
+  test('names a buffer that keeps nothing, refuses what must be recorded, and loses nothing', async (t) => {
+    const { service, allow, hears, isFull, bufferDirectory } = await open(t, { requireRecord: true });
+    rmSync(bufferDirectory, { recursive: true });
+    allow();
+    assert.equal(isFull(), false);
+    await hears(/wait in memory: their buffer fails upload .*ENOENT/);
+    assert.equal(isFull(), true);
+    assert.throws(allow, /cannot be recorded/);
+    mkdirSync(bufferDirectory);
+    await service.until(() => service.events().length === 1);
+    assert.equal(isFull(), false);
+    allow();
+    await service.until(() => service.events().length === 2);
+  });
+
+  test('says so when lines are lost because too many wait in memory', async (t) => {
+    const { allow, hears, bufferDirectory } = await open(t, { maxBufferedBytes: 10 });
+    rmSync(bufferDirectory, { recursive: true });
+    allow();
+    await hears(/their buffer fails/);
+    allow();
+    await hears(/the decision log lost lines upload broken/);
+    mkdirSync(bufferDirectory);
+  });
+});
