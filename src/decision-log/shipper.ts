@@ -179,5 +179,5 @@ function answerOf(cause: unknown): ServiceResponse | undefined {
 
 function causeOf(receipt: Receipt, refused: number): string {
   if (receipt.taken === 'never') return receipt.cause;
-  return receipt.taken === true ? `the service refused ${refused} lines` : 'the service finds one line too large';
+  return receipt.taken === true ? `the service refused ${refused} lines` : 'the service answered 413: one line is too large';
 }

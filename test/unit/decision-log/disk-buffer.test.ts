@@ -162,6 +162,17 @@ suite('a buffer on disk', () => {
       await fifth.close();
     });
 
+  test('goes on where its place cannot be written down', async (t) => {
+    const directory = directoryOf(t);
+    const buffer = await openDiskBuffer({ directory });
+    await buffer.append(lines(0, 3));
+    await buffer.peek(ALL);
+    rmSync(directory, { recursive: true });
+    await buffer.forget(2);
+    assert.deepEqual(await buffer.peek(ALL), lines(2, 3));
+    await buffer.close();
+  });
+
   test('leaves nothing behind where a write fails', async (t) => {
     const directory = directoryOf(t);
     const buffer = await openDiskBuffer({ directory });
