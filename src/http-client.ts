@@ -129,6 +129,12 @@ export interface BytesClient {
 /** There was more of it than may be read. */
 export class AnswerTooLarge extends Error {
   override name = 'AnswerTooLarge';
+  /** What came before the body, for whom it is enough. */
+  readonly answer: BytesAnswer;
+  constructor(maxBytes: number, answer: BytesAnswer) {
+    super(`the answer is larger than ${maxBytes} bytes`);
+    this.answer = answer;
+  }
 }
 
 export function createBytesClient({ connectTimeoutMs, ca, clientCertificate }: ConnectionOptions): BytesClient {
@@ -149,19 +155,22 @@ export function createBytesClient({ connectTimeoutMs, ca, clientCertificate }: C
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
     });
     const lines = Object.entries(answer.headers).map(([name, value]) => [name, [value ?? []].flat().join(', ')]);
-    return { status: answer.statusCode, headers: Object.fromEntries(lines), body: await readAll(answer.body, maxBytes) };
+    const head = { status: answer.statusCode, headers: Object.fromEntries(lines), body: new Uint8Array() };
+    const bytes = await readAll(answer.body, maxBytes);
+    if (bytes === null) throw new AnswerTooLarge(maxBytes, head);
+    return { ...head, body: bytes };
   }
 
   return { send, close: (cut) => (cut ? agent.destroy() : agent.close()) };
 }
 
-/** Leaving the loop early ends the connection. */
-async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
+/** Null where there is more of it. Leaving the loop early ends the connection. */
+async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array | null> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body) {
     length += chunk.byteLength;
-    if (length > maxBytes) throw new AnswerTooLarge(`the answer is larger than ${maxBytes} bytes`);
+    if (length > maxBytes) return null;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -174,7 +174,7 @@ export function createShipper(options: ShipperOptions): LogSink {
 
 /** The status says what became of the lines, however much is said besides. */
 function answerOf(cause: unknown): ServiceResponse | undefined {
-  return cause instanceof AnswerTooLarge ? (cause as AnswerTooLarge & { readonly answer?: ServiceResponse }).answer : undefined;
+  return cause instanceof AnswerTooLarge ? cause.answer : undefined;
 }
 
 function causeOf(receipt: Receipt, refused: number): string {

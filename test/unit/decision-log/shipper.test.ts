@@ -11,7 +11,6 @@ import { createMemoryBuffer, type LineBuffer } from '../../../src/decision-log/l
 import { createRecordWrap, judgeRecords } from '../../../src/decision-log/otlp.ts';
 import { createShipper, type ShipperOptions } from '../../../src/decision-log/shipper.ts';
 import { judgeUpload, wrapEvents } from '../../../src/decision-log/upload.ts';
-import { AnswerTooLarge } from '../../../src/http-client.ts';
 import { createService, type ServiceResponse } from '../../../src/services/service.ts';
 import { startService, type TestService } from '../support/service.ts';
 
@@ -294,24 +293,16 @@ suite('a sink that sends', () => {
   });
 
   test('takes the word of a service that has too much to say', async (t) => {
-    const said: number[] = [];
-    let said200 = (): void => {};
-    const isTaken = new Promise<void>((resolve) => {
-      said200 = resolve;
-    });
-    const service: ShipperOptions['service'] = {
-      send: async () => {
-        const status = said.length === 0 ? 500 : 200;
-        said.push(status);
-        if (status === 200) said200();
-        throw Object.assign(new AnswerTooLarge('too large'), { answer: answer(status) });
-      },
-    };
-    const { sink, uploads, lost } = await open(t, { service });
+    const { service, sink, uploads, lost } = await open(t);
+    const much = 'x'.repeat(2 * 1024 * 1024);
+    service.answer(500, much);
     await sink.take(lines(0, 2), false);
-    await isTaken;
+    await service.until(() => service.taken.length === 1);
+    service.answer(200, much);
+    await service.until(() => ids(service).length > 0);
     await sink.close(5000);
-    assert.deepEqual([said, uploads, lost, sink.buffered()], [[500, 200], ['failed', 'ok'], [], 0]);
+    assert.deepEqual([ids(service), uploads.at(-1), lost], [idsOf(0, 2), 'ok', []]);
+    assert.equal(sink.buffered(), 0);
   });
 
   test('leaves a service alone for as long as it asks, a minute at most', async (t) => {
