@@ -109,8 +109,7 @@ export function createChainCheck({ verify, restarts = false, closed = false, kil
     if (event.type === 'chain' && seq === 0 && prev === null) judgeContinuation(place, event.continues, isFirst);
     else {
       const problem = `is number ${seq} of a chain whose beginning is not here`;
-      const isKnown = last.some((mark) => mark.id === id && mark.seq + 1 >= seq);
-      if (isFirst || isKnown) note(at, problem);
+      if (isFirst) note(at, problem);
       else find(at, problem);
     }
     return place;
