@@ -3,7 +3,8 @@ import { createPrivateKey, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import type { Config } from '../config.ts';
-import { type ChainEnd, createChain } from '../decision-log/chain.ts';
+import { createChain } from '../decision-log/chain.ts';
+import { verifyByKey } from '../decision-log/checkpoint-keys.ts';
 import { createDecisionLog, type DecisionLog } from '../decision-log/decision-log.ts';
 import { openDiskBuffer } from '../decision-log/disk-buffer.ts';
 import { createMemoryBuffer } from '../decision-log/line-buffer.ts';
@@ -68,7 +69,7 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
   const close = (): Promise<unknown> =>
     Promise.all([...sinks.map((sink) => sink.close(0)), ...services.map((one) => one.close())]);
   try {
-    const file = await openLogFile(settings, parts, onLost);
+    const { file, chain } = await openChainedFile(config, labels, parts, onLost);
     if (file !== null) sinks.push(file.sink);
     for (const name of ['upload', 'otlp'] as const) {
       const given = settings[name];
@@ -113,7 +114,7 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
           tell({ level: 'error', message: 'policy could not mask an event of the decision log', fields: { rule }, cause });
         },
       }),
-      chain: await openChain(settings, labels, file?.before ?? null),
+      chain,
       onLines: (outcome, count) => metrics?.logLines.inc({ outcome }, count),
       onFailure: (cause) => tell({ level: 'error', message: 'the decision log lost lines', cause }),
     });
@@ -128,6 +129,7 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
       lastUploadFailure: () => failures.get('upload') ?? failures.get('otlp') ?? null,
       end: async () => {
         await decisionLog.end(END_MS);
+        chain?.tellEnd();
         await Promise.all(services.map((service) => service.close()));
       },
     };
@@ -148,15 +150,28 @@ function openService({ services }: Config, name: string): Service {
   return createService(settings);
 }
 
-async function openChain(
-  { chain }: Config['decisionLog'],
-  labels: Readonly<Record<'id' | 'version', string>>,
-  continues: ChainEnd | null,
+/** The file, if there is one, and the chain that goes on from its end, if one is wanted. */
+async function openChainedFile(
+  { decisionLog }: Config,
+  labels: OpenDecisionLog['labels'],
+  parts: DecisionLogParts,
+  onLost: OnLost,
 ) {
-  if (chain === undefined) return undefined;
+  const { chain } = decisionLog;
+  if (chain === undefined) return { file: await openLogFile(decisionLog, parts, onLost) };
   const key = createPrivateKey(await readFile(chain.keyFile));
-  return {
-    links: createChain({ ...chain, id: labels.id, key, labels, continues, now: Date.now }),
-    checkpointMs: chain.checkpointMs,
-  };
+  const file = await openLogFile(decisionLog, { ...parts, verify: verifyByKey(key) }, onLost);
+  const continues = file?.before ?? null;
+  // A command may run beside the sidecar, whose chain goes on.
+  const isCommand = parts.metrics === null;
+  const log: Log = isCommand ? () => undefined : parts.log;
+  if (continues?.ended === false) {
+    const { id, seq, signed } = continues;
+    const message = 'the decision log before did not end: its process was killed or still runs, or lines were cut off or forged';
+    log('warn', message, { chain: id, seq, signed });
+  }
+  const links = createChain({ ...chain, id: labels.id, key, labels, continues, isCommand, now: Date.now });
+  // Outside of the log itself: what is cut off it later is known by this.
+  const tellEnd = (): void => log('info', 'the decision log has ended', { last: links.last() });
+  return { file, chain: { links, checkpointMs: chain.checkpointMs, tellEnd } };
 }

@@ -5,6 +5,7 @@ import { finished } from 'node:stream/promises';
 import type { Config } from '../config.ts';
 import type { ChainEnd } from '../decision-log/chain.ts';
 import { readChainEnd } from '../decision-log/chain-end.ts';
+import type { VerifyCheckpoint } from '../decision-log/checkpoint-keys.ts';
 import type { LogSink, OnLost } from '../decision-log/sink.ts';
 import { createStreamSink } from '../decision-log/stream-sink.ts';
 import { describeCause } from '../telemetry/redact.ts';
@@ -19,7 +20,7 @@ export interface LogFile {
 /** Null for `none`. */
 export async function openLogFile(
   { file, maxBufferedBytes, requireRecord }: Config['decisionLog'],
-  { log, standard }: Pick<DecisionLogParts, 'log' | 'standard'>,
+  { log, standard, verify }: Pick<DecisionLogParts, 'log' | 'standard'> & { readonly verify?: VerifyCheckpoint | undefined },
   onLost?: OnLost,
 ): Promise<LogFile | null> {
   const onBroken = (cause: unknown): void => {
@@ -31,7 +32,7 @@ export async function openLogFile(
   if (file === '-') return { sink: createStreamSink({ ...options, sink: standard }), before: null };
   const stream = createWriteStream(file, { flags: 'a', mode: 0o640 });
   await once(stream, 'open');
-  const before = await readChainEnd(file);
+  const before = await readChainEnd(file, verify);
   const end = async (): Promise<void> => {
     stream.end();
     await finished(stream);

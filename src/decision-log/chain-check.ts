@@ -1,17 +1,14 @@
 /**
  * Whether lines are as they were written: every line carries the hash of the one before, every checkpoint a signature. Told of
- * each line that is not, with its number. Lines of several processes may be mixed, each in a chain of its own.
+ * each line that is not, with its number. Lines of several processes may be mixed, each in a chain of its own. Nobody vouches for
+ * lines that are not signed, and the chain of another process does not either: it only says where it went on from.
  */
 import { isObject, type JsonObject } from '../mcp/message.ts';
-import { hashOf, unsignedLine } from './chain.ts';
+import { hashOf } from './chain.ts';
+import { type Link, linkOf, readCheckpoint, readLine } from './chain-link.ts';
+import { countLines, describeMark, type Finding, type LineAt, type Mark, type Place } from './chain-place.ts';
+import { findMarks, judgeEnds, judgeMarks } from './chain-verdict.ts';
 import type { VerifyCheckpoint } from './checkpoint-keys.ts';
-
-export interface Finding {
-  readonly file: string;
-  /** From 1. */
-  readonly line: number;
-  readonly problem: string;
-}
 
 export interface CheckReport {
   lines: number;
@@ -20,132 +17,134 @@ export interface CheckReport {
   /** What is not wrong, and worth knowing. */
   readonly notes: Finding[];
   readonly findings: Finding[];
-  /** Lines that no checkpoint has signed yet. */
+  /** Lines that no checkpoint has signed. */
   unsigned: number;
-}
-
-export interface LineAt {
-  readonly file: string;
-  readonly line: number;
-  readonly bytes: Uint8Array;
-  /** The file ends within it. */
-  readonly torn: boolean;
+  /** What to keep: with these the next check finds whether anything up to here was removed. */
+  marks: Mark[];
 }
 
 export interface ChainCheckOptions {
   readonly verify: VerifyCheckpoint;
   /** Chains may begin anywhere: what several processes wrote to one stream. */
-  readonly restarts: boolean;
-}
-
-/** Where a chain is. */
-interface Place {
-  seq: number;
-  hash: string;
-  /** Of its last line. */
-  at: LineAt;
-  unsigned: number;
-  /** Checkpoints of it that count. */
-  signed: number;
-  ended: boolean;
-  /** The line of another chain that it goes on from: `ID SEQ`. */
-  from: string | null;
-  /** Hashes of its latest lines: another chain may go on from any of them. */
-  readonly latest: Map<number, string>;
-}
-
-interface Link {
-  readonly id: string;
-  readonly seq: number;
-  readonly prev: string | null;
+  readonly restarts?: boolean;
+  /** Every chain must have ended. */
+  readonly closed?: boolean;
+  /** Last lines of chains whose processes are known to have been killed, or to run still. */
+  readonly killed?: readonly Mark[] | 'any';
+  /** What an earlier check said to keep. */
+  readonly last?: readonly Mark[];
 }
 
 /** A process that goes on from a file reads its end before it writes; others may write in between. */
 const LATEST = 1000;
 
-export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
+export function createChainCheck({ verify, restarts = false, closed = false, killed = [], last = [] }: ChainCheckOptions) {
   const chains = new Map<string, Place>();
-  const report: CheckReport = { lines: 0, checkpoints: 0, chains: 0, notes: [], findings: [], unsigned: 0 };
+  const report: CheckReport = { lines: 0, checkpoints: 0, chains: 0, notes: [], findings: [], unsigned: 0, marks: [] };
   let tornBefore: { readonly at: LineAt; readonly hash: string } | null = null;
+  /** Of the line before. */
+  let latest: Place | null = null;
+  /** What the first chain here goes on from. */
+  let before: Mark | null = null;
 
-  function find({ file, line }: LineAt, problem: string): void {
-    report.findings.push({ file, line, problem });
+  function find(at: LineAt | null, problem: string): void {
+    report.findings.push({ file: at?.file ?? null, line: at?.line ?? 0, problem });
   }
 
   function note({ file, line }: LineAt, problem: string): void {
     report.notes.push({ file, line, problem });
   }
 
+  const isKilled = ({ id, seq }: Mark): boolean => killed === 'any' || killed.some((mark) => mark.id === id && mark.seq === seq);
+
   async function add(at: LineAt): Promise<void> {
-    const isFirst = report.lines === 0;
     report.lines += 1;
-    const event = readLine(at);
-    const before = tornBefore;
-    tornBefore = null;
+    // Two processes that begin at once after a kill both end the half line.
+    if (tornBefore !== null && at.bytes.length === 0) return;
+    const event = at.torn ? null : readLine(at.bytes);
     if (event === null) {
-      tornBefore = { at, hash: hashOf(at.bytes) };
-      if (before !== null) find(before.at, 'is no line of a decision log');
+      addTorn(at);
       return;
     }
-    if (before !== null) judgeTorn(before, event);
+    if (tornBefore !== null) judgeTorn(tornBefore, event);
+    tornBefore = null;
     const link = linkOf(event);
     if (link === null) return find(at, 'is in no chain: inserted, or written without one');
-    const hash = hashOf(at.bytes);
-    const place = chains.get(link.id);
-    if (place === undefined) begin(at, event, link, hash, isFirst);
-    else follow(place, at, event, link, hash);
-    if (event.type === 'checkpoint') await judgeCheckpoint(chains.get(link.id) as Place, at, event, link);
+    latest = put(at, event, link);
+    if (event.type === 'checkpoint') await judgeCheckpoint(latest, at, event, link);
   }
 
-  /** Half a line is vouched for by the process that found it. */
+  function addTorn(at: LineAt): void {
+    if (tornBefore !== null) find(tornBefore.at, 'is no line of a decision log');
+    else if (latest !== null) latest.torn = true;
+    tornBefore = { at, hash: hashOf(at.bytes) };
+  }
+
+  /** Half a line is what the process found that went on after it; nobody signed it, and where a stop came before, nobody left it. */
   function judgeTorn({ at, hash }: { readonly at: LineAt; readonly hash: string }, next: JsonObject): void {
-    const known = next.type === 'chain' && isObject(next.continues) && next.continues.torn === hash;
-    if (known) note(at, 'is half a line: the process was killed while it wrote it');
-    else find(at, 'is no line of a decision log');
+    const isKnown = next.type === 'chain' && isObject(next.continues) && next.continues.torn === hash;
+    if (!isKnown) find(at, 'is no line of a decision log');
+    else if (latest?.ended && killed.length === 0)
+      find(at, 'is half a line after the end of a chain: inserted, or a process was killed');
+    else note(at, 'is half a line: the process was killed while it wrote it');
+    report.unsigned += 1;
   }
 
-  function begin(at: LineAt, event: JsonObject, link: Link, hash: string, isFirst: boolean): void {
+  function put(at: LineAt, event: JsonObject, link: Link): Place {
+    const hash = hashOf(at.bytes);
+    const known = chains.get(link.id);
+    if (known === undefined) return begin(at, event, link, hash);
+    follow(known, at, event, link, hash);
+    return known;
+  }
+
+  function begin(at: LineAt, event: JsonObject, { id, seq, prev }: Link, hash: string): Place {
+    const isFirst = report.lines === 1;
     report.chains += 1;
-    chains.set(link.id, {
-      seq: link.seq,
-      hash,
-      at,
-      unsigned: 1,
-      signed: 0,
-      ended: false,
-      from: null,
-      latest: new Map([[link.seq, hash]]),
-    });
-    if (event.type !== 'chain' || link.seq !== 0 || link.prev !== null) {
-      const problem = `is number ${link.seq} of a chain whose beginning is not here`;
+    const isCommand = event.command === true;
+    const of = { id, first: seq, begun: report.lines, isCommand, latest: new Map([[seq, hash]]) };
+    const nothing = { unsigned: 1, signed: null, signedAt: 0, since: null, until: 0, ended: false, torn: false, from: null };
+    const place: Place = { ...of, seq, hash, at, ...nothing };
+    chains.set(id, place);
+    if (event.type === 'chain' && seq === 0 && prev === null) judgeContinuation(place, event.continues, isFirst);
+    else {
+      const problem = `is number ${seq} of a chain whose beginning is not here`;
       if (isFirst) note(at, problem);
       else find(at, problem);
-      return;
     }
-    judgeContinuation(at, link.id, event.continues, isFirst);
+    return place;
   }
 
-  function judgeContinuation(at: LineAt, own: string, continues: unknown, isFirst: boolean): void {
-    if (isFirst) {
-      if (isObject(continues)) note(at, 'goes on from lines that are not here');
-      return;
-    }
-    if (!isObject(continues)) {
-      if (!restarts) find(at, 'begins a chain that goes on from no other: lines before it may be missing');
-      return;
-    }
-    const problem = problemOf(continues);
-    if (problem !== null) find(at, problem);
-    else (chains.get(own) as Place).from = `${continues.id} ${continues.seq}`;
+  function judgeContinuation(place: Place, continues: unknown, isFirst: boolean): void {
+    if (isObject(continues)) {
+      if (isFirst) judgeBefore(place, continues);
+      else judgeFrom(place, continues);
+    } else if (!isFirst && !restarts) find(place.at, 'begins a chain that goes on from no other: lines before it may be missing');
   }
 
-  function problemOf({ id, seq, hash }: JsonObject): string | null {
+  /** The lines before are not here, but the process said what it found. */
+  function judgeBefore({ at, isCommand }: Place, { id, seq, signed, ended }: JsonObject): void {
+    before = { id: String(id), seq: Number(seq) };
+    const problem = `goes on from ${describeMark(before)}, which is not here`;
+    // Processes of before did not look; a command may have come while its chain went on.
+    if (ended === undefined || ended === true || isCommand) {
+      note(at, problem);
+      return;
+    }
+    const unsigned =
+      typeof signed === 'number' ? `${countLines(before.seq - signed)} of it unsigned` : 'and of which it found nothing signed';
+    const open = `${problem}, which had not ended, ${unsigned}`;
+    if (isKilled(before)) note(at, `${open}; its process was killed, as --killed says`);
+    else find(at, `${open}: killed, or cut off or forged; give the file before it as well, or --killed ${describeMark(before)}`);
+  }
+
+  function judgeFrom(place: Place, { id, seq, hash }: JsonObject): void {
     const known = chains.get(String(id));
-    if (known === undefined) return 'goes on from a chain that is not here';
-    if (known.latest.get(Number(seq)) !== hash)
-      return `goes on from number ${seq} of the chain before, which is not here or was changed`;
-    const isTaken = [...chains.values()].some(({ from }) => from === `${id} ${seq}`);
-    return isTaken ? `goes on from number ${seq} of the chain before, as another chain does: one of them was inserted` : null;
+    const from = { id: String(id), seq: Number(seq) };
+    if (known === undefined) find(place.at, 'goes on from a chain that is not here');
+    else if (known.latest.get(from.seq) !== hash)
+      find(place.at, `goes on from number ${seq} of the chain before, which is not here or was changed`);
+    else place.from = from;
   }
 
   function follow(place: Place, at: LineAt, event: JsonObject, { seq, prev }: Link, hash: string): void {
@@ -157,51 +156,38 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
     if (event.type === 'chain') find(at, 'begins a chain that has begun already');
     // A line that was moved does not take the place of those that are where they belong.
     if (seq < expected) return;
-    Object.assign(place, { seq, hash, at, unsigned: place.unsigned + 1 });
+    Object.assign(place, { seq, hash, at, unsigned: place.unsigned + 1, torn: false });
     place.latest.set(seq, hash);
     place.latest.delete(seq - LATEST);
   }
 
-  async function judgeCheckpoint(place: Place, at: LineAt, event: JsonObject, { id, seq, prev }: Link): Promise<void> {
+  async function judgeCheckpoint(place: Place, at: LineAt, event: JsonObject, link: Link): Promise<void> {
     report.checkpoints += 1;
-    const jws = String(event.jws);
-    const claims = await verify(jws).catch((cause: unknown) => {
-      find(at, `its signature does not count: ${cause instanceof Error ? cause.message : String(cause)}`);
-      return null;
-    });
-    if (claims === null) return;
-    const line = hashOf(unsignedLine(Buffer.from(at.bytes).toString('utf8'), jws));
-    if (claims.line !== line) return find(at, 'was changed');
-    if (claims.chain !== id || claims.seq !== seq || claims.prev !== prev) return find(at, 'its signature is for another place');
-    place.unsigned = 0;
-    place.signed += 1;
-    place.ended = claims.end === true;
+    const claims = await readCheckpoint(at.bytes, event, link, verify);
+    if (typeof claims === 'string') return find(at, claims);
+    if (place.at !== at) return;
+    const { iat: until, end } = claims;
+    if (place.first === 0) place.since ??= until;
+    Object.assign(place, { unsigned: 0, signed: link.seq, signedAt: report.lines, until, ended: end === true });
   }
 
-  function judgeEnd(id: string, { ended, unsigned, at, seq }: Place): void {
-    report.unsigned += unsigned;
-    if (ended) return;
-    if (unsigned > 0 && !restarts && isFollowed(id, seq)) {
-      find(at, `is the last of ${unsigned} lines that nobody signed, and lines after it are signed: inserted, or cut off`);
-      return;
-    }
-    const open = unsigned === 0 ? '' : `: ${unsigned} lines are not signed yet`;
-    note(at, `is the last of its chain, which has not ended${open}`);
-  }
-
-  /** By signed chains, of which none goes on from its last line and so vouches for it. */
-  function isFollowed(id: string, seq: number): boolean {
-    const later = [...chains].slice([...chains.keys()].indexOf(id) + 1).filter(([, { signed }]) => signed > 0);
-    return later.length > 0 && !later.some(([, { from }]) => from === `${id} ${seq}`);
+  function judgeLastTorn({ at }: { readonly at: LineAt }): void {
+    report.unsigned += 1;
+    const isOwned = at.torn && killed.length > 0;
+    if (isOwned) note(at, 'is half a line: its process was killed, as --killed says');
+    else find(at, at.torn ? 'is half a line: cut off, or its process was killed' : 'is no line of a decision log');
   }
 
   /** After the last line. */
   function finish(): CheckReport {
-    if (tornBefore !== null) {
-      const { at } = tornBefore;
-      find(at, at.torn ? 'is half a line: cut off, or its process was killed' : 'is no line of a decision log');
-    }
-    for (const [id, place] of chains) judgeEnd(id, place);
+    if (tornBefore !== null) judgeLastTorn(tornBefore);
+    const places = [...chains.values()];
+    if (report.lines === 0) find(null, 'there are no lines: a process writes two as it begins');
+    else if (places.length === 0) find(null, 'there is no chain');
+    judgeEnds({ places, isKilled, closed }, { find, note });
+    judgeMarks(last, places, before, { find, note });
+    for (const { unsigned } of places) report.unsigned += unsigned;
+    report.marks = findMarks(places);
     return report;
   }
 
@@ -210,21 +196,4 @@ export function createChainCheck({ verify, restarts }: ChainCheckOptions) {
 
 function missing(count: number): string {
   return count === 1 ? 'a line is missing' : `${count} lines are missing`;
-}
-
-function readLine({ bytes, torn }: LineAt): JsonObject | null {
-  if (torn) return null;
-  try {
-    const event: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-    return isObject(event) ? event : null;
-  } catch {
-    return null;
-  }
-}
-
-function linkOf({ chain }: JsonObject): Link | null {
-  if (!isObject(chain)) return null;
-  const { id, seq, prev } = chain;
-  const isLink = typeof id === 'string' && Number.isSafeInteger(seq) && (prev === null || typeof prev === 'string');
-  return isLink ? { id, seq: seq as number, prev } : null;
 }

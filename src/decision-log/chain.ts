@@ -1,7 +1,7 @@
 /**
  * A chain through the lines: each carries the hash of the one before, and from time to time a line is a signed checkpoint (JWS,
  * RFC 7515). Whoever changes, removes, inserts or moves a line without the key breaks it. Each process begins a chain of its
- * own and says which one of the same file it goes on from.
+ * own and says which one of the same file it goes on from, and how much of that was signed: it vouches for no more.
  */
 import { hash, type KeyObject, randomUUID } from 'node:crypto';
 import { CompactSign } from 'jose';
@@ -17,6 +17,8 @@ export interface ChainOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** The end of the file that the lines go to, where there was one. */
   readonly continues: ChainEnd | null;
+  /** It may run beside a process whose chain goes on. */
+  readonly isCommand?: boolean;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
@@ -28,6 +30,10 @@ export interface ChainEnd {
   /** SHA-256 of the line, hex; null where the file had no whole line. */
   readonly hash: string | null;
   readonly torn: string | null;
+  /** Number of the last line that a checkpoint signed; null where none was found. Absent where nobody looked. */
+  readonly signed?: number | null;
+  /** That checkpoint is the last line, and ends its chain. */
+  readonly ended?: boolean;
 }
 
 export interface Chain {
@@ -37,8 +43,10 @@ export interface Chain {
   readonly link: (lines: readonly string[]) => Promise<string[]>;
   /** A checkpoint, if there is something to sign. */
   readonly sign: () => Promise<string[]>;
-  /** The last line: nothing can be cut off before it unnoticed. */
+  /** The last line: the chain has ended, and was not cut off. */
   readonly end: () => Promise<string[]>;
+  /** The latest checkpoint, as `audit verify --last` wants it; null before the first. */
+  readonly last: () => string | null;
 }
 
 /** In `typ`: no other token of this key is a checkpoint. */
@@ -59,10 +67,12 @@ export interface CheckpointClaims {
 export function createChain(options: ChainOptions): Chain {
   const { id, key, kid, labels, now } = options;
   const header = { alg: signatureAlgorithm(key), typ: CHECKPOINT_TYPE, kid };
+  const command = options.isCommand ? { command: true } : {};
   let seq = 0;
   let prev: string | null = null;
   let unsigned = 0;
   let signedAt = now();
+  let last: string | null = null;
 
   function place(line: string): string {
     return `${line.slice(0, -1)},"chain":{"id":"${id}","seq":${seq},"prev":${prev === null ? 'null' : `"${prev}"`}}}`;
@@ -88,6 +98,7 @@ export function createChain(options: ChainOptions): Chain {
     const jws = await new CompactSign(Buffer.from(JSON.stringify(claims))).setProtectedHeader(header).sign(key);
     const line = put(unsignedText.replace(UNSIGNED, `"jws":"${jws}"`));
     unsigned = 0;
+    last = `${id}:${claims.seq}`;
     signedAt = now();
     return line;
   }
@@ -103,10 +114,11 @@ export function createChain(options: ChainOptions): Chain {
   }
 
   return {
-    start: async () => [put(ownLine('chain', { continues: options.continues })), await checkpoint()],
+    start: async () => [put(ownLine('chain', { continues: options.continues, ...command })), await checkpoint()],
     link,
     sign: async () => (unsigned === 0 ? [] : [await checkpoint()]),
     end: async () => [await checkpoint(true)],
+    last: () => last,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Keys that checkpoints are verified with: one public key, or a set that `kid` chooses from (RFC 7517). */
-import { createPublicKey } from 'node:crypto';
-import { type CompactVerifyGetKey, compactVerify, createLocalJWKSet, type JSONWebKeySet, type KeyObject } from 'jose';
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { type CompactVerifyGetKey, compactVerify, createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import { CHECKPOINT_TYPE, type CheckpointClaims, signatureAlgorithm } from './chain.ts';
 
 /** Rejects where the signature does not count. */
@@ -8,9 +8,9 @@ export type VerifyCheckpoint = (jws: string) => Promise<CheckpointClaims>;
 
 const ALGORITHMS = ['ES256', 'ES384', 'EdDSA', 'PS256'];
 
-/** @param pem a public key, or a certificate. Throws where it is none. */
-export function verifyByKey(pem: string): VerifyCheckpoint {
-  const key = createPublicKey(pem);
+/** @param given a public key or a certificate as PEM, or the private key itself. Throws where it is none. */
+export function verifyByKey(given: string | KeyObject): VerifyCheckpoint {
+  const key = createPublicKey(given);
   return verifier(key, [signatureAlgorithm(key)]);
 }
 

@@ -24,6 +24,8 @@ interface Sidecar {
   readonly call: (args?: object) => Promise<string>;
   readonly metric: (line: string) => Promise<number>;
   readonly kill: (signal: NodeJS.Signals) => Promise<void>;
+  /** A line of its log. */
+  readonly told: (message: string) => string;
 }
 
 async function start(t: TestContext, world: World, decisionLog: object, url: string): Promise<Sidecar> {
@@ -62,7 +64,8 @@ async function start(t: TestContext, world: World, decisionLog: object, url: str
     child.kill(signal);
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   };
-  return { child, call, metric, kill };
+  const told = (message: string): string => said.split('\n').find((line) => line.includes(message)) ?? '';
+  return { child, call, metric, kill, told };
 }
 
 /** Every call has a number of its own, which its line may show. */
@@ -182,7 +185,7 @@ suite('a service that decisions are sent to', { timeout: 180_000 }, () => {
 });
 
 suite('a chained log', { timeout: 180_000 }, () => {
-  test('is whole over a kill and a stop, in the file and at the service; and what was changed is found', async (t) => {
+  test('is whole over a stop, says what a kill left, in the file and at the service; and what was changed is found', async (t) => {
     const [world, service] = [await createWorld(t), await startService()];
     t.after(service.close);
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -207,8 +210,16 @@ suite('a chained log', { timeout: 180_000 }, () => {
     await second.kill('SIGTERM');
 
     const { code, said } = await verify(log);
-    assert.equal(code, 0, said);
-    assert.match(said, /in 2 chains, \d+ checkpoints: whole and unchanged/);
+    assert.equal(code, 1, said);
+    assert.match(said, /in 2 chains, \d+ checkpoints: 1 finding/);
+    const [, killed] = /--killed (\S+:\d+)$/m.exec(said) ?? [];
+    assert.ok(second.told('the decision log before did not end').includes(`"chain":"${killed?.split(':')[0]}"`));
+    const known = await verify(log, '--closed', '--killed', killed as string);
+    assert.equal(known.code, 0, known.said);
+    // What the stop told is what to keep.
+    const { last } = JSON.parse(second.told('the decision log has ended'));
+    assert.match(known.said, new RegExp(`^keep for next time: --last ${last}$`, 'm'));
+    assert.equal((await verify(log, '--killed', 'any', '--last', last)).code, 0);
     const lines = readFileSync(log, 'utf8').split('\n');
     const at = lines.findIndex((line) => line.includes('"n":7'));
     writeFileSync(log, lines.with(at, (lines[at] as string).replace('"n":7', '"n":8')).join('\n'));
@@ -224,7 +235,7 @@ suite('a chained log', { timeout: 180_000 }, () => {
         .map((line) => `${line}\n`)
         .join(''),
     );
-    const found = await verify(world.path('uploaded'), '--closed');
+    const found = await verify(world.path('uploaded'), '--closed', '--killed', killed as string);
     assert.equal(found.code, 0, found.said);
   });
 });

@@ -69,6 +69,14 @@ suite('a chain', () => {
     assert.deepEqual(typesOf(await end()), ['end']);
   });
 
+  test('says what it goes on from, and that it is of a command', async () => {
+    const continues = { id: 'c0', seq: 7, hash: 'h', torn: null, signed: 5, ended: false };
+    const [[first], [second]] = [await chain({ continues, isCommand: true }).start(), await chain().start()];
+    const { continues: from, command } = JSON.parse(first as string);
+    assert.deepEqual([from, command], [continues, true]);
+    assert.equal('command' in JSON.parse(second as string), false);
+  });
+
   test('takes keys that can be trusted', () => {
     const of = (type: string, options: object) =>
       generateKeyPairSync(type as 'rsa', options as { modulusLength: number }).privateKey;
@@ -104,6 +112,37 @@ suite('the end of a file', () => {
     assert.deepEqual(await readChainEnd(file), { ...last, torn: null });
     appendFileSync(file, '{"half');
     assert.deepEqual(await readChainEnd(file), { ...last, torn: hashOf('{"half') });
+  });
+
+  const verify = verifyByKey(privateKey);
+
+  test('says how much of it is signed, over lines of others', async (t) => {
+    const file = fileOf(t);
+    const { start, link, end, last } = chain({ checkpointEvery: 2 });
+    const other = await chain({ id: 'c2' }).start();
+    const lines = [...(await start()), ...(await link(['{"a":1}', '{"a":2}', '{"a":3}']))];
+    assert.equal(last(), 'c1:4');
+    const ofEnd = async (...written: readonly string[][]) => {
+      writeFileSync(file, written.map((some) => some.map((line) => `${line}\n`).join('')).join(''));
+      const { id, seq, signed, ended } = (await readChainEnd(file, verify)) ?? {};
+      return [id, seq, signed, ended];
+    };
+    assert.deepEqual(await ofEnd(lines), ['c1', 5, 4, false]);
+    assert.deepEqual(await ofEnd(lines.slice(0, 5), other, lines.slice(5)), ['c1', 5, 4, false]);
+    // A checkpoint that the lines after it do not lead back to counts for nothing.
+    assert.deepEqual(await ofEnd(lines.slice(0, 4), lines.slice(5)), ['c1', 5, null, false]);
+    assert.deepEqual(await ofEnd(lines.slice(0, 4).concat((lines[4] as string).replace('"k1"', '"k2"'))), ['c1', 4, 1, false]);
+    assert.deepEqual(await ofEnd(lines, await end()), ['c1', 6, 6, true]);
+    assert.equal(last(), 'c1:6');
+    assert.deepEqual(await ofEnd(lines, ['{}']), [null, null, null, false]);
+  });
+
+  test('is not signed where another key signed it', async (t) => {
+    const file = fileOf(t);
+    const { start, end } = chain({ key: generateKeyPairSync('ed25519').privateKey });
+    writeFileSync(file, `${[...(await start()), ...(await end())].join('\n')}\n`);
+    const { signed, ended } = (await readChainEnd(file, verify)) ?? {};
+    assert.deepEqual([signed, ended], [null, false]);
   });
 
   test('may be in no chain', async (t) => {
