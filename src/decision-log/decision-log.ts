@@ -49,7 +49,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   /** Characters of lines that are made and not yet with the sinks. */
   let pending = 0;
   let turn: Promise<void> = Promise.resolve();
-  let recorded: Promise<unknown> = turn;
+  let recorded: Promise<void> = turn;
 
   const isBroken = (): boolean => guards.length > 0 && guards.every((sink) => sink.isBroken());
   const isFull = (): boolean =>
@@ -77,7 +77,8 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
     turn = turn
       .then(() => make(lines))
       .then((ready) => {
-        recorded = Promise.all([recorded, record(ready)]);
+        // To nothing: a result that holds the one before would hold all of them.
+        recorded = Promise.all([recorded, record(ready)]).then(() => undefined);
       })
       .catch((cause: unknown) => {
         onLines?.('lost', lines.length);
