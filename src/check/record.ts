@@ -7,6 +7,7 @@ import type { Delegation } from '../delegation/delegation.ts';
 import type { Operation } from '../mcp/operation.ts';
 import type { Principal } from '../token/principal.ts';
 import type { Verdict } from './authorize.ts';
+import { showTarget } from './shown-target.ts';
 
 export interface DecisionRecord {
   readonly decision_id: string;
@@ -75,8 +76,7 @@ export function decisionRecord({ outcome, reason, answer, facts, read }: Verdict
 
 function targetNames({ targets }: Operation): readonly string[] | undefined {
   if (targets.length === 0) return undefined;
-  // The query of a URI may be what gives access to it.
-  return targets.slice(0, MAX_TARGETS).map(({ type, name }) => `${type}:${cut(name.replace(/[?#].*$/s, '?…'))}`);
+  return targets.slice(0, MAX_TARGETS).map((target) => `${target.type}:${cut(showTarget(target))}`);
 }
 
 function actors({ actor }: Principal, delegation: Delegation | null): readonly string[] | undefined {
