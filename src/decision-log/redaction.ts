@@ -3,9 +3,11 @@
  * line names them in `erased`, as OPA does, and has none that was not asked for. Whatever looks like a token is cut out, wherever it stands.
  */
 import { cut } from '../check/record.ts';
+import { REDACTED, redactTokens } from '../check/redacted-tokens.ts';
 import { showTarget } from '../check/shown-target.ts';
 import { inputText, type PolicyInput } from '../policy/input.ts';
 import { escapePart } from './mask-rules.ts';
+import { showHeaders } from './shown-headers.ts';
 
 export interface ShownSettings {
   /** Whether lines have an input at all. */
@@ -29,9 +31,6 @@ export type Redact = (input: PolicyInput) => ShownInput;
 const MAX_CHARACTERS = 65_536;
 /** More than these are erased together: their names are the caller's. */
 const MAX_ERASED = 64;
-/** No word boundary in front: in JSON text a newline before a token is the letter n. */
-const TOKEN = /eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)*/g;
-const REDACTED = '[redacted]';
 const NOTHING: ShownInput = { text: null, erased: [] };
 
 export function createRedact({ input: isShown, arguments: argumentsShown, context }: ShownSettings): Redact {
@@ -48,19 +47,20 @@ export function createRedact({ input: isShown, arguments: argumentsShown, contex
     const sets = [namesOf.get(`${mcp.backend} ${mcp.tool}`), namesOf.get(`${mcp.backend} *`)];
     const shows = (name: string): boolean => sets.some((set) => set !== undefined && (set.has('*') || set.has(name)));
     const about = split(request.context, '/input/request/context', (name) => contextShown.has(name));
+    const { headers, erased: hidden } = showHeaders(request.headers);
     const { targets, erased: cutTargets } = showTargets(mcp.targets);
     const shown = {
       ...input,
       mcp: { ...mcp, targets },
-      request: { ...request, context: about.kept as Readonly<Record<string, string>> },
+      request: { ...request, headers, context: about.kept as Readonly<Record<string, string>> },
     };
     const args = mcp.arguments === null ? KEPT_NULL : split(mcp.arguments, '/input/mcp/arguments', shows);
-    const erased = [...cutTargets, ...args.erased, ...about.erased];
+    const cutHeaders = hidden.map((name) => `/input/request/headers/${escapePart(name)}`);
+    const erased = [...cutTargets, ...args.erased, ...cutHeaders, ...about.erased];
     const text =
       args.kept === undefined ? withoutArguments(shown) : inputText({ ...shown, mcp: { ...shown.mcp, arguments: args.kept } });
     if (text.length > MAX_CHARACTERS) return { text: null, erased: ['/input'] };
-    if (!text.includes('eyJ')) return { text, erased };
-    const without = text.replace(TOKEN, REDACTED);
+    const without = redactTokens(text);
     return { text: without, erased: without === text ? erased : [...erased, ...findRedacted(without)] };
   };
 }

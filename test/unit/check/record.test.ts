@@ -123,5 +123,7 @@ suite('what a caller says', () => {
     assert.equal(cut(undefined), undefined);
     assert.equal(cut(null), undefined);
     assert.equal(cut(`a ${SUBJECT_TOKEN} b`), 'a [redacted] b');
+    assert.equal(cut(`key${SUBJECT_TOKEN}`), 'key[redacted]');
+    assert.equal(cut('getKeyJournalEntries'), 'getKeyJournalEntries');
   });
 });

@@ -85,6 +85,7 @@ suite('the input of a line', () => {
     assert.deepEqual((await show({ note: 'eyJ is no token' }, shown)).erased, []);
     const { erased } = await show({ [SUBJECT_TOKEN]: 1 });
     assert.ok(!erased.join().includes('eyJ'));
+    assert.ok(!(await show({ [`key${SUBJECT_TOKEN}`]: 1 })).erased.join().includes('eyJ'));
   });
 
   test('survives names that objects have of their own', async () => {
@@ -92,6 +93,39 @@ suite('the input of a line', () => {
     const { input, erased } = await show({ constructor: 1, toString: 2 }, settings);
     assert.deepEqual(input.mcp.arguments, { constructor: 1 });
     assert.deepEqual(erased, ['/input/mcp/arguments/toString']);
+  });
+});
+
+suite('headers that policy sees', () => {
+  const headersOf = async (headers: Record<string, string>) => {
+    const input = await inputOf({});
+    const { text, erased } = createRedact({ input: true, arguments: [], context: [] })({
+      ...input,
+      request: { ...input.request, headers },
+    });
+    return { headers: JSON.parse(text ?? '').request.headers, erased };
+  };
+
+  test('are shown', async () => {
+    const headers = { 'x-tenant': 't1', 'user-agent': 'a', 'x-region': 'eu?west', 'x-author': 'b' };
+    assert.deepEqual(await headersOf(headers), { headers, erased: [] });
+  });
+
+  test('are not where they are credentials, or repeat what the message says', async () => {
+    const names =
+      'x-api-key x-apikey x-access-token x-auth x-auth-user mcp-session-id x-amz-signature mcp-name mcp-param-region'.split(' ');
+    const { headers, erased } = await headersOf(Object.fromEntries(names.map((name) => [name, S])));
+    assert.deepEqual(headers, {});
+    assert.deepEqual(
+      erased,
+      names.map((name) => `/input/request/headers/${name}`),
+    );
+  });
+
+  test('have no URI with what lets in', async () => {
+    const { headers, erased } = await headersOf({ 'x-envoy-original-path': `/a?token=${S}`, referer: 'https://a.example/b' });
+    assert.deepEqual(headers, { 'x-envoy-original-path': '/a?…', referer: 'https://a.example/b' });
+    assert.deepEqual(erased, ['/input/request/headers/x-envoy-original-path']);
   });
 });
 
