@@ -7,6 +7,8 @@ import type { Delegation } from '../delegation/delegation.ts';
 import type { Operation } from '../mcp/operation.ts';
 import type { Principal } from '../token/principal.ts';
 import type { Verdict } from './authorize.ts';
+import { redactTokens } from './redacted-tokens.ts';
+import { showTarget } from './shown-target.ts';
 
 export interface DecisionRecord {
   readonly decision_id: string;
@@ -40,9 +42,6 @@ export interface DecisionRecord {
 /** Names come from callers: long ones are cut, so that a line stays a line. */
 const MAX_NAME = 256;
 const MAX_TARGETS = 16;
-/** What TOKEN finds at the least. */
-const SHORTEST_TOKEN = 11;
-const TOKEN = /\beyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)*/g;
 
 /** Always the same members in the same order, undefined where nothing is known: cheap to make and to serialise. */
 export function decisionRecord({ outcome, reason, answer, facts, read }: Verdict): DecisionRecord {
@@ -75,8 +74,7 @@ export function decisionRecord({ outcome, reason, answer, facts, read }: Verdict
 
 function targetNames({ targets }: Operation): readonly string[] | undefined {
   if (targets.length === 0) return undefined;
-  // The query of a URI may be what gives access to it.
-  return targets.slice(0, MAX_TARGETS).map(({ type, name }) => `${type}:${cut(name.replace(/[?#].*$/s, '?…'))}`);
+  return targets.slice(0, MAX_TARGETS).map((target) => `${target.type}:${cut(showTarget(target))}`);
 }
 
 function actors({ actor }: Principal, delegation: Delegation | null): readonly string[] | undefined {
@@ -90,7 +88,6 @@ export function cut(name: string): string;
 export function cut(name: string | null | undefined): string | undefined;
 export function cut(name: string | null | undefined): string | undefined {
   if (name === null || name === undefined) return undefined;
-  if (name.length < SHORTEST_TOKEN) return name;
   const shown = name.length <= MAX_NAME ? name : name.slice(0, MAX_NAME).toWellFormed();
-  return shown.includes('eyJ') ? shown.replace(TOKEN, '[redacted]') : shown;
+  return redactTokens(shown);
 }

@@ -7,6 +7,7 @@ import { inTime } from '../deadline.ts';
 import type { Chain } from './chain.ts';
 import { brokenLine, decisionLine, type Entry, type LineOptions } from './line.ts';
 import { lengthOf } from './line-buffer.ts';
+import { createMaskTurns } from './mask-turns.ts';
 import type { Mask } from './masking.ts';
 import { type ShadowEvent, shadowLine } from './shadow-line.ts';
 import type { LogSink } from './sink.ts';
@@ -33,23 +34,27 @@ export interface DecisionLog {
   readonly isFull: () => boolean;
   /** Resolves when everything written so far has been recorded or lost. */
   readonly flush: () => Promise<void>;
-  /** Flushes, ends the chain, and closes the sinks. */
+  /** Flushes, ends the chain, and closes the sinks. What policy has not masked by half of the time is written without it. */
   readonly end: (withinMs: number) => Promise<void>;
 }
 
 /** How long a Check waits for others before its line is made: a write for each would cost as much as a decision. */
 const FLUSH_MS = 20;
-/** Lines that policy is asked about at the same time. */
-const MASKED_TOGETHER = 16;
+/** How much of the time at the end policy may have; the sinks need the rest. */
+const MASK_PART = 0.5;
 
 export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   const { sinks, maxBufferedBytes, requireRecord = false, mask, chain, onLines } = options;
   const guards = requireRecord ? sinks : sinks.filter(({ name }) => name === 'file');
+  const masks = mask && createMaskTurns(mask);
   let waiting: Entry[] = [];
+  /** Lines of which it is not yet known whether they are written. */
+  let open = 0;
+  let isEnded = false;
   /** Characters of lines that are made and not yet with the sinks. */
   let pending = 0;
   let turn: Promise<void> = Promise.resolve();
-  let recorded: Promise<unknown> = turn;
+  let recorded: Promise<void> = turn;
 
   const isBroken = (): boolean => guards.length > 0 && guards.every((sink) => sink.isBroken());
   const isFull = (): boolean =>
@@ -77,11 +82,12 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
     turn = turn
       .then(() => make(lines))
       .then((ready) => {
-        recorded = Promise.all([recorded, record(ready)]);
+        open += ready.length - lines.length;
+        // To nothing: a result that holds the one before would hold all of them.
+        recorded = Promise.all([recorded, record(ready)]).then(() => undefined);
       })
       .catch((cause: unknown) => {
-        onLines?.('lost', lines.length);
-        options.onFailure?.(cause);
+        lose(lines.length, cause);
       })
       .finally(() => {
         pending -= characters;
@@ -95,18 +101,27 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   }
 
   async function prepare(lines: readonly string[]): Promise<readonly string[]> {
-    const masked = mask === undefined ? lines : await maskAll(lines, mask);
+    const masked = masks === undefined ? lines : await masks.maskAll(lines);
     if (masked.length < lines.length) onLines?.('dropped', lines.length - masked.length);
     return chain === undefined ? masked : chain.links.link(masked);
   }
 
   async function record(lines: readonly string[]): Promise<void> {
-    if (lines.length === 0) return;
+    if (lines.length === 0 || isEnded) return;
     const characters = lengthOf(lines);
     // They were let through while there was room for less: how many of them is bounded by the Checks under way.
     const must = requireRecord && sinks.every((sink) => !sink.hasRoom(characters));
     const taken = await Promise.all(sinks.map((sink) => sink.take(lines, must)));
+    if (isEnded) return;
+    open -= lines.length;
     onLines?.(taken.includes(true) ? 'written' : 'lost', lines.length);
+  }
+
+  function lose(count: number, cause: unknown): void {
+    if (isEnded) return;
+    open -= count;
+    onLines?.('lost', count);
+    options.onFailure?.(cause);
   }
 
   function write(...entry: Entry): void {
@@ -124,12 +139,14 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
     }
     if (waiting.length === 0) setTimeout(push, FLUSH_MS);
     waiting.push(entry);
+    open += 1;
   }
 
   function writeShadow(event: ShadowEvent): void {
     if (isBroken() || isFull() || pending > maxBufferedBytes) return;
     // Its decision's own line comes first.
     void push();
+    open += 1;
     void queue([shadowLine(event, options.labels)], prepare);
   }
 
@@ -145,18 +162,15 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   async function end(withinMs: number): Promise<void> {
     const until = performance.now() + withinMs;
     clearInterval(timer);
-    await inTime(finish(), withinMs, () => undefined);
-    await Promise.all(sinks.map((sink) => sink.close(Math.max(until - performance.now(), 0))));
+    const left = (): number => Math.max(until - performance.now(), 0);
+    const finished = finish();
+    await inTime(finished, withinMs * MASK_PART, () => undefined);
+    masks?.stopAsking();
+    await inTime(finished, left(), () => undefined);
+    await Promise.all(sinks.map((sink) => sink.close(left())));
+    if (open > 0) lose(open, `${open} lines could not be written before the end`);
+    isEnded = true;
   }
 
   return { write, writeShadow, isFull, flush, end };
-}
-
-async function maskAll(lines: readonly string[], mask: Mask): Promise<string[]> {
-  const masked: string[] = [];
-  for (let at = 0; at < lines.length; at += MASKED_TOGETHER) {
-    const together = await Promise.all(lines.slice(at, at + MASKED_TOGETHER).map(mask));
-    for (const line of together) if (line !== null) masked.push(line);
-  }
-  return masked;
 }

@@ -1,10 +1,13 @@
 /**
  * What policy says of an event before it is written: `system/log/drop` whether it is written at all, `system/log/mask` what is
  * taken out of it. Asked off the answer's path. Where policy cannot say what to take out, everything goes that it could have
- * taken out: an event is never written unmasked, and never lost for that.
+ * taken out: an event is never written unmasked, and never lost for that. A rule that takes too long is not asked for a while:
+ * lines come faster than it fails.
  */
+import type { Reason } from '../reasons.ts';
 import type { Result } from '../result.ts';
 import { describeCause } from '../telemetry/redact.ts';
+import { type Breaker, createBreaker } from './breaker.ts';
 import { applyMask, type Event, MASKABLE, readMaskRules } from './mask-rules.ts';
 
 export const MASK = 'system/log/mask';
@@ -28,8 +31,12 @@ export interface MaskingOptions {
   readonly onFailure?: (rule: 'mask' | 'drop', cause: unknown) => void;
 }
 
-/** The line as it is to be written; null where it is dropped. */
-export type Mask = (line: string) => string | null | Promise<string | null>;
+export interface Mask {
+  /** The line as it is to be written; null where it is dropped. */
+  readonly apply: (line: string) => string | null | Promise<string | null>;
+  /** The line where nobody waits for policy: without what it could have taken out. */
+  readonly giveUp: (line: string) => string;
+}
 
 /** How long policy may take for one event. */
 const WITHIN_MS = 2000;
@@ -37,30 +44,42 @@ const WITHIN_MS = 2000;
 const CALLER = 'decision log';
 
 export function createMask({ policy, now, onFailure }: MaskingOptions): Mask {
-  return (line) => {
+  const breakers = { [MASK]: createBreaker(now), [DROP]: createBreaker(now) };
+  return { apply, giveUp };
+
+  function apply(line: string): ReturnType<Mask['apply']> {
     const current = policy();
     const [masks, drops] = [current?.has(MASK) === true, current?.has(DROP) === true];
     return current === null || !(masks || drops) ? line : maskBy(current, line, masks, drops);
-  };
+  }
 
   async function maskBy(current: MaskPolicy, line: string, masks: boolean, drops: boolean): Promise<string | null> {
     const asked = { input: line, caller: CALLER, deadlineMs: now() + WITHIN_MS };
-    const [drop, mask] = await Promise.all([
-      drops ? evaluate(current, DROP, asked) : NOTHING,
-      masks ? evaluate(current, MASK, asked) : NOTHING,
+    // The mask first: it is the one that must not wait in vain behind the other.
+    const [mask, drop] = await Promise.all([
+      masks ? ask(breakers[MASK], current, MASK, asked) : NOTHING,
+      drops ? ask(breakers[DROP], current, DROP, asked) : NOTHING,
     ]);
     if (drop.cause !== undefined) onFailure?.('drop', drop.cause);
     else if (drop.value === true) return null;
-    if (mask.cause === undefined && mask.value === undefined) return line;
+    if (mask.cause !== undefined) return failOn(line, mask.cause);
+    if (mask.value === undefined) return line;
     const event = JSON.parse(line) as Event;
     try {
-      if (mask.cause !== undefined) throw mask.cause;
       applyMask(event, readMaskRules(mask.value));
     } catch (cause) {
-      onFailure?.('mask', cause);
-      return withoutMaskable(JSON.parse(line), cause);
+      return failOn(line, cause);
     }
     return JSON.stringify(event);
+  }
+
+  function failOn(line: string, cause: unknown): string {
+    onFailure?.('mask', cause);
+    return withoutMaskable(JSON.parse(line), cause);
+  }
+
+  function giveUp(line: string): string {
+    return policy()?.has(MASK) === true ? failOn(line, 'the process stopped before policy had answered') : line;
   }
 }
 
@@ -69,16 +88,28 @@ interface Answered {
   readonly cause: unknown;
 }
 
-const NOTHING: Answered = { value: undefined, cause: undefined };
+type Asked = Parameters<MaskPolicy['evaluate']>[1];
 
-/** A rule that is undefined asks for nothing, as in OPA. */
-async function evaluate(policy: MaskPolicy, rule: string, asked: Parameters<MaskPolicy['evaluate']>[1]): Promise<Answered> {
+const NOTHING: Answered = { value: undefined, cause: undefined };
+const PAUSED: Answered = { value: undefined, cause: 'policy took too long before and is not asked for a while' };
+/** Another line would most likely fare no better. */
+const TOO_LONG: ReadonlySet<Reason> = new Set(['policy_timeout', 'policy_memory', 'deadline_exceeded']);
+
+async function ask(breaker: Breaker, policy: MaskPolicy, rule: string, asked: Asked): Promise<Answered> {
+  const leave = breaker.enter(policy);
+  if (leave === null) return PAUSED;
+  let tookTooLong = false;
   try {
     const answer = await policy.evaluate(rule, asked);
+    // A rule that is undefined asks for nothing, as in OPA.
     if (answer.ok) return { value: answer.value, cause: undefined };
-    return { value: undefined, cause: answer.denial.cause ?? answer.denial.reason };
+    const { reason, cause } = answer.denial;
+    tookTooLong = TOO_LONG.has(reason);
+    return { value: undefined, cause: cause ?? reason };
   } catch (cause) {
     return { value: undefined, cause: cause ?? 'nothing was said' };
+  } finally {
+    leave(tookTooLong);
   }
 }
 

@@ -1,10 +1,13 @@
 /**
- * What a line shows of the policy's input. Values of arguments go, and so do those of Envoy's context: a line names them in
- * `erased`, as OPA does, and has none that was not asked for. Whatever looks like a token is cut out, wherever it stands.
+ * What a line shows of the policy's input. Values of arguments go, so do those of Envoy's context, and what lets in of a URI: a
+ * line names them in `erased`, as OPA does, and has none that was not asked for. Whatever looks like a token is cut out, wherever it stands.
  */
 import { cut } from '../check/record.ts';
+import { REDACTED, redactTokens } from '../check/redacted-tokens.ts';
+import { showTarget } from '../check/shown-target.ts';
 import { inputText, type PolicyInput } from '../policy/input.ts';
 import { escapePart } from './mask-rules.ts';
+import { showHeaders } from './shown-headers.ts';
 
 export interface ShownSettings {
   /** Whether lines have an input at all. */
@@ -28,8 +31,6 @@ export type Redact = (input: PolicyInput) => ShownInput;
 const MAX_CHARACTERS = 65_536;
 /** More than these are erased together: their names are the caller's. */
 const MAX_ERASED = 64;
-/** No word boundary in front: in JSON text a newline before a token is the letter n. */
-const TOKEN = /eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)*/g;
 const NOTHING: ShownInput = { text: null, erased: [] };
 
 export function createRedact({ input: isShown, arguments: argumentsShown, context }: ShownSettings): Redact {
@@ -46,14 +47,31 @@ export function createRedact({ input: isShown, arguments: argumentsShown, contex
     const sets = [namesOf.get(`${mcp.backend} ${mcp.tool}`), namesOf.get(`${mcp.backend} *`)];
     const shows = (name: string): boolean => sets.some((set) => set !== undefined && (set.has('*') || set.has(name)));
     const about = split(request.context, '/input/request/context', (name) => contextShown.has(name));
-    const shown = { ...input, request: { ...request, context: about.kept as Readonly<Record<string, string>> } };
+    const { headers, erased: hidden } = showHeaders(request.headers);
+    const { targets, erased: cutTargets } = showTargets(mcp.targets);
+    const shown = {
+      ...input,
+      mcp: { ...mcp, targets },
+      request: { ...request, headers, context: about.kept as Readonly<Record<string, string>> },
+    };
     const args = mcp.arguments === null ? KEPT_NULL : split(mcp.arguments, '/input/mcp/arguments', shows);
-    const erased = [...args.erased, ...about.erased];
+    const cutHeaders = hidden.map((name) => `/input/request/headers/${escapePart(name)}`);
+    const erased = [...cutTargets, ...args.erased, ...cutHeaders, ...about.erased];
     const text =
-      args.kept === undefined ? withoutArguments(shown) : inputText({ ...shown, mcp: { ...mcp, arguments: args.kept } });
+      args.kept === undefined ? withoutArguments(shown) : inputText({ ...shown, mcp: { ...shown.mcp, arguments: args.kept } });
     if (text.length > MAX_CHARACTERS) return { text: null, erased: ['/input'] };
-    return { text: text.includes('eyJ') ? text.replace(TOKEN, '[redacted]') : text, erased };
+    const without = redactTokens(text);
+    return { text: without, erased: without === text ? erased : [...erased, ...findRedacted(without)] };
   };
+}
+
+type Targets = PolicyInput['mcp']['targets'];
+
+/** What is left of a name stays: most rules go by it. */
+function showTargets(targets: Targets): { readonly targets: Targets; readonly erased: readonly string[] } {
+  const shown = targets.map((target) => ({ ...target, name: showTarget(target) }));
+  const erased = shown.flatMap(({ name }, at) => (name === targets[at]?.name ? [] : [`/input/mcp/targets/${at}/name`]));
+  return { targets: shown, erased: erased.length > MAX_ERASED ? ['/input/mcp/targets'] : erased };
 }
 
 interface Split {
@@ -71,6 +89,21 @@ function split(members: Readonly<Record<string, unknown>>, at: string, shows: (n
   if (hidden.length > MAX_ERASED) return { kept: undefined, erased: [at] };
   const kept = names.filter(shows).map((name) => [name, members[name]]);
   return { kept: Object.fromEntries(kept), erased: hidden.map((name) => `${at}/${escapePart(cut(name))}`) };
+}
+
+/** Rare: who put a token there did so by mistake. What was no token but the word for one is named with them. */
+function findRedacted(text: string): string[] {
+  const found = new Set<string>();
+  const walk = (value: unknown, at: string): void => {
+    if (typeof value === 'string' && value.includes(REDACTED)) found.add(at);
+    if (typeof value !== 'object' || value === null) return;
+    for (const [name, member] of Object.entries(value)) {
+      if (name.includes(REDACTED)) found.add(at);
+      walk(member, `${at}/${escapePart(name)}`);
+    }
+  };
+  walk(JSON.parse(text), '/input');
+  return found.size > MAX_ERASED ? ['/input'] : [...found];
 }
 
 /** Rare: somebody sent more arguments than a tool has. */

@@ -105,7 +105,7 @@ suite('what a caller says', () => {
   });
 
   test('is written without a token that got into it, and without what a URI lets in by', async () => {
-    const params = { uri: `https://files.example/a?token=hunter2&X-Amz-Signature=hunter2#hunter2` };
+    const params = { uri: `https://alice:hunter2@files.example/a?token=hunter2&X-Amz-Signature=hunter2#hunter2` };
     const requests = [
       request({ body: callOf(SUBJECT_TOKEN) }),
       request({ body: { jsonrpc: '2.0', id: 1, method: SUBJECT_TOKEN } }),
@@ -114,7 +114,7 @@ suite('what a caller says', () => {
       bare(SUBJECT_TOKEN),
     ];
     for (const http of requests) assert.ok(!/hunter2|eyJ/.test(JSON.stringify(await recordOf(http))));
-    assert.deepEqual((await recordOf(requests[2] as never)).targets, ['resource:https://files.example/a?…']);
+    assert.deepEqual((await recordOf(requests[2] as never)).targets, ['resource:https://…@files.example/a?…']);
   });
 
   test('that is harmless is written as it is', () => {
@@ -123,5 +123,7 @@ suite('what a caller says', () => {
     assert.equal(cut(undefined), undefined);
     assert.equal(cut(null), undefined);
     assert.equal(cut(`a ${SUBJECT_TOKEN} b`), 'a [redacted] b');
+    assert.equal(cut(`key${SUBJECT_TOKEN}`), 'key[redacted]');
+    assert.equal(cut('getKeyJournalEntries'), 'getKeyJournalEntries');
   });
 });

@@ -7,6 +7,7 @@ import { decisionRecord } from '../../../src/check/record.ts';
 import { check } from '../../../src/check.ts';
 import { createChain, hashOf } from '../../../src/decision-log/chain.ts';
 import { createDecisionLog, type DecisionLogOptions } from '../../../src/decision-log/decision-log.ts';
+import type { Mask } from '../../../src/decision-log/masking.ts';
 import type { LogSink } from '../../../src/decision-log/sink.ts';
 import { createStreamSink } from '../../../src/decision-log/stream-sink.ts';
 import type { HttpFacts } from '../../../src/http.ts';
@@ -169,6 +170,8 @@ function fakeSink(name: LogSink['name']) {
   return { state, taken, forced, sink };
 }
 
+const maskBy = (apply: Mask['apply']): Mask => ({ apply, giveUp: (line) => line });
+
 async function logInto(sinks: readonly LogSink[], options: Partial<DecisionLogOptions> = {}) {
   const counts = { written: 0, lost: 0, dropped: 0 };
   const onLines = (outcome: keyof typeof counts, count: number): void => {
@@ -254,12 +257,12 @@ suite('on the way to the sinks', () => {
     let round = 0;
     const { allow, end, counts } = await logInto([file.sink], {
       chain: { links: createChain({ ...chainOptions, now: () => 0 }), checkpointMs: 60_000 },
-      mask: async (line) => {
+      mask: maskBy(async (line) => {
         const mine = round++;
         // The first takes longest.
         for (let turn = 0; turn < 10 - mine; turn += 1) await null;
         return mine === 1 ? null : line.replace('"decision_id":"', `"round":${mine},"decision_id":"`);
-      },
+      }),
     });
     for (let count = 0; count < 4; count += 1) allow();
     await end(1000);
@@ -293,7 +296,7 @@ suite('on the way to the sinks', () => {
       await gate;
       return line;
     };
-    const { allow, flush, isFull, counts } = await logInto([file.sink], { mask, maxBufferedBytes: 3000 });
+    const { allow, flush, isFull, counts } = await logInto([file.sink], { mask: maskBy(mask), maxBufferedBytes: 3000 });
     const flushes: Promise<void>[] = [];
     for (let count = 0; count < 10 && !isFull(); count += 1) {
       allow();
@@ -314,7 +317,10 @@ suite('on the way to the sinks', () => {
       if (isFailing) throw new Error('a bug');
       return line;
     };
-    const { allow, flush, counts } = await logInto([file.sink], { mask, onFailure: (cause) => failures.push(cause) });
+    const { allow, flush, counts } = await logInto([file.sink], {
+      mask: maskBy(mask),
+      onFailure: (cause) => failures.push(cause),
+    });
     allow();
     await flush();
     isFailing = false;
@@ -324,9 +330,51 @@ suite('on the way to the sinks', () => {
     assert.deepEqual(failures.map(String), ['Error: a bug']);
   });
 
-  test('stopping does not wait for ever', async () => {
-    const { allow, end } = await logInto([fakeSink('file').sink], { mask: () => new Promise(() => {}) });
+  test('at the end a mask is not waited for, and what waits is written without it', async () => {
+    const file = fakeSink('file');
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const settings = { id: 'c', key: privateKey, kid: 'k', checkpointEvery: 1000, checkpointMs: 60_000, labels, continues: null };
+    let asked = 0;
+    const failures: unknown[] = [];
+    const { allow, flush, end, counts } = await logInto([file.sink], {
+      chain: { links: createChain({ ...settings, now: () => 0 }), checkpointMs: 60_000 },
+      mask: {
+        apply: (line) => (asked++ < 3 ? line : new Promise(() => {})),
+        giveUp: (line) => JSON.stringify({ ...JSON.parse(line), input: 'gone' }),
+      },
+      onFailure: (cause) => failures.push(cause),
+    });
+    for (let count = 0; count < 50; count += 1) allow();
+    void flush();
+    for (let count = 0; count < 50; count += 1) allow();
+    await end(40);
+    const events = file.taken.map((line) => JSON.parse(line));
+    const decisions = events.filter(({ type }) => type === 'decision');
+    assert.equal(decisions.length, 100);
+    assert.deepEqual(
+      decisions.map(({ input }) => input === 'gone'),
+      Array.from({ length: 100 }, (_, at) => at >= 3),
+    );
+    assert.equal(events.at(-1).end, true);
+    assert.deepEqual(counts, { written: events.length, lost: 0, dropped: 0 });
+    assert.ok(asked < 50, `${asked} asked`);
+    assert.deepEqual(failures, []);
+  });
+
+  test('what no sink has taken at the end is lost, and that is told', async () => {
+    const file = fakeSink('file');
+    const failures: unknown[] = [];
+    const taking = Promise.withResolvers<boolean>();
+    const sink = { ...file.sink, take: () => taking.promise };
+    const { allow, refuse, flush, end, counts } = await logInto([sink], { onFailure: (cause) => failures.push(cause) });
     allow();
-    await end(10);
+    void flush();
+    refuse();
+    await end(20);
+    assert.deepEqual(counts, { written: 0, lost: 2, dropped: 0 });
+    assert.deepEqual(failures, ['2 lines could not be written before the end']);
+    taking.resolve(true);
+    await flush();
+    assert.deepEqual(counts, { written: 0, lost: 2, dropped: 0 });
   });
 });

@@ -31,7 +31,7 @@ const event = {
 };
 
 async function mask(change: object) {
-  const masked = await createMask({ policy: () => policy, now: Date.now })(JSON.stringify({ ...event, ...change }));
+  const masked = await createMask({ policy: () => policy, now: Date.now }).apply(JSON.stringify({ ...event, ...change }));
   return masked === null ? null : JSON.parse(masked);
 }
 
