@@ -3,13 +3,14 @@
 const MAX_CHARACTERS = 500;
 const NAMES =
   'client_secret|client_assertion|subject_token|actor_token|access_token|refresh_token|id_token|token|assertion|password|secret|code';
-/** JWS and JWE, also cut short; authorization values; what is named like a secret in a URL, a form or JSON; PEM; userinfo. */
+/** JWS and JWE, also cut short; authorization values; what is named like a secret in a URL, a form or JSON; PEM; userinfo; what V8 quotes. */
 const SECRETS = [
   /\be[yw][A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*){0,4}/g,
   /\b(bearer|basic|dpop)\s+[^\s"',;]+/gi,
   new RegExp(`\\b(${NAMES})(=|["']?\\s*:\\s*["'])[^&\\s"']+`, 'gi'),
   /-----BEGIN [^-]+-----[\s\S]*?(-----END [^-]+-----|$)/g,
   /(?<=:\/\/)[^/\s@]+@/g,
+  /"[^]*"(?:\.\.\.)?(?= is not valid JSON)/g,
 ];
 
 /** Safe to write, in one line. */

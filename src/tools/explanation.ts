@@ -104,7 +104,7 @@ function describeAgreement({ recorded, agreement }: Explained, { judged }: Evalu
   return [
     '',
     `Whether it comes out as recorded cannot be told: recorded is ${was}; of what the log has left it is ${now}.`,
-    'Which arguments the log keeps is set in decisionLog.arguments.',
+    'Which arguments the log keeps is set in decisionLog.arguments; of a URI it never keeps what may let somebody in.',
   ];
 }
 

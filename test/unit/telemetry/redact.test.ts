@@ -7,6 +7,15 @@ const JWE =
   'eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13gRp2ojaHV7LFpZcgV7T6DVZKTyKOMTYUmKoTC.48V1_ALb6US04U3b.5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6ji.XFBoMYUZodetZdvTiFvSkQ';
 const PEM = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\nAgEGCCqGSM49AwEHBG0w\n-----END PRIVATE KEY-----';
 
+/** What V8 says of it, with a piece of it. */
+function parseFailure(text: string): string {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    return (cause as Error).message;
+  }
+}
+
 suite('redaction', () => {
   const secrets: readonly (readonly [text: string, shown: string])[] = [
     [`token ${SUBJECT_TOKEN} is bad`, 'token [redacted] is bad'],
@@ -23,6 +32,8 @@ suite('redaction', () => {
     [PEM.slice(0, 60), '[redacted]'],
     ['https://user:hunter2@as.example/path', 'https://[redacted]as.example/path'],
     ['https://as.example/cb?code=hunter2&state=x', 'https://as.example/cb?[redacted]&state=x'],
+    [parseFailure('hunter2 "hunter3'), "Unexpected token 'h', [redacted] is not valid JSON"],
+    [parseFailure(`{"a": ${'hunter2'.repeat(9)}`), "Unexpected token 'h', [redacted] is not valid JSON"],
   ];
   for (const [text, shown] of secrets) test(`of ${JSON.stringify(text.slice(0, 50))}`, () => assert.equal(redact(text), shown));
 
