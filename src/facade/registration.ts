@@ -49,7 +49,11 @@ export function registerClient(http: HttpFacts, { clientId, redirectUris }: Regi
     return refuse('invalid_redirect_uri', `Send 1 to ${MAX_REDIRECT_URIS} redirect_uris.`);
   const stranger = asked.find((uri) => !redirectUris.some((allowed) => isSameRedirect(uri, allowed)));
   if (stranger !== undefined)
-    return refuse('invalid_redirect_uri', 'One of the redirect_uris is not allowed here.', `not allowed: ${cut(showUri(stranger))}`);
+    return refuse(
+      'invalid_redirect_uri',
+      'One of the redirect_uris is not allowed here.',
+      `not allowed: ${cut(showUri(stranger))}`,
+    );
 
   const { grant_types: grants = ['authorization_code'], response_types: types = ['code'] } = metadata;
   if (!isTexts(grants) || !grants.includes('authorization_code'))

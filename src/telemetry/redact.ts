@@ -10,7 +10,7 @@ const SECRETS = [
   new RegExp(`\\b(${NAMES})(=|["']?\\s*:\\s*["'])[^&\\s"']+`, 'gi'),
   /-----BEGIN [^-]+-----[\s\S]*?(-----END [^-]+-----|$)/g,
   /(?<=:\/\/)[^/\s@]+@/g,
-  /"[^]*"(?:\.\.\.)?(?= is not valid JSON)/g,
+  /"[\s\S]*"(?:\.\.\.)?(?= is not valid JSON)/g,
 ];
 
 /** Safe to write, in one line. */
