@@ -97,12 +97,18 @@ async function replayFiles(
   for (const file of files) {
     for await (const event of readEvents(file)) {
       const flip = take(event);
-      if (flip !== null && !each(flip)) await new Promise<void>((resolve) => io.out.once('drain', resolve));
+      if (flip !== null && !each(flip)) await untilWritten(io);
       if (totals.replayed >= limit) break;
     }
     if (totals.replayed >= limit) break;
   }
   return { candidate, against, totals, flips, seconds: (performance.now() - begun) / 1000 };
+}
+
+/** Who does not read any more is not waited for. */
+async function untilWritten({ out }: Io): Promise<void> {
+  if (!out.writableNeedDrain) return;
+  await new Promise<void>((resolve) => out.once('drain', resolve).once('close', resolve));
 }
 
 /** A gate that had nothing to judge must not look like one that found nothing. */
