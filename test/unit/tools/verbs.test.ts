@@ -10,7 +10,7 @@ import { buildArchive, openToolOpa } from '../../../src/tools/loading.ts';
 import { runPolicy } from '../../../src/tools/policy-command.ts';
 import { readSourceFolder } from '../../../src/tools/source-folder.ts';
 import { changedBundle, changeJson } from '../../support/bundles.ts';
-import { idOf, morning, POLICIES, recordedLine } from '../../support/decision-lines.ts';
+import { idOf, inputOf, morning, POLICIES, recordedLine } from '../../support/decision-lines.ts';
 import { OUTBOUND } from './support.ts';
 
 const BUNDLE = join(POLICIES, 'bundle.tar.gz');
@@ -157,6 +157,49 @@ describe('eval with a catalog as `catalog show --json` writes it', () => {
   });
 });
 
+describe('eval of a whole input', () => {
+  const given = async (change: (input: any) => unknown) => {
+    const input = structuredClone(inputOf({ who: 'bob', tool: 'getBalance' })) as any;
+    await writeFile(file('input.json'), JSON.stringify(change(input) ?? input));
+    return run('eval', BUNDLE, '--input', file('input.json'));
+  };
+
+  test('takes what the sidecar makes', async () => {
+    const { code, output } = await given(() => undefined);
+    assert.match(output, /^allow\n/);
+    assert.equal(code, 0);
+  });
+
+  test('refuses what is none, and says why', async () => {
+    const { code, output } = await given(() => ({ a: 1 }));
+    assert.match(
+      output,
+      /input\.json: is no policy input.*\n {2}version is required\n[\s\S]* {2}Additional property a is not allowed/,
+    );
+    assert.equal(code, 2);
+    const odd = await given((input) => {
+      input.principal.scopes = 'x';
+      input.mcp.method = 3;
+      input.mcp.kind = 'call';
+    });
+    const [mcp, ...others] = odd.output.trimEnd().split('\n').slice(1).sort();
+    assert.match(mcp ?? '', /^ {2}mcp\.kind must be one of/);
+    assert.deepEqual(others, [
+      '  mcp.method: Invalid type. Expected: string, given: integer',
+      '  principal.scopes: Invalid type. Expected: array, given: string',
+    ]);
+    assert.equal(odd.code, 2);
+  });
+
+  test('says what a log has lost, and goes on', async () => {
+    const { code, output } = await given((input) => {
+      delete input.principal.tokenId;
+    });
+    assert.match(output, /would have what .*input\.json lacks: principal: tokenId is required/);
+    assert.equal(code, 0);
+  });
+});
+
 describe('eval of a folder', () => {
   const asked = ['--as', 'bob', '--client', 'c', '--backend', 'orders', '--tool', 'pay'];
   const write = async (name: string, inbound: string, data: object) => {
@@ -293,6 +336,17 @@ describe('explain', () => {
     const { code, output } = await explain('expired');
     assert.match(output, /policy {4}was not asked\n\nPolicy did not decide this\.\nThe token has expired\.\nGet a fresh token/);
     assert.equal(code, 0);
+  });
+
+  test('what cannot be read may be what is looked for', async () => {
+    const broken = JSON.stringify({ type: 'decision', decision_id: 'lost', timestamp: 'x' });
+    await writeFile(file('damaged'), `${broken}\n${broken.slice(0, 40)}\n${broken}\n${broken.replace(':', ';')}\n`);
+    const one = await run('explain', 'nowhere', '--log', file('damaged'));
+    assert.match(one.output, /nowhere is not in .*damaged, as far as it can be read: 1 line cannot, and may be the one\n/);
+    await writeFile(file('damaged'), `${broken.slice(0, 40)}\n${broken.replace(':', ';')}\n`);
+    const two = await run('explain', 'lost', '--log', file('damaged'));
+    assert.match(two.output, /lost is not in .*: 2 lines cannot, and it may be one of them\n/);
+    assert.deepEqual([one.code, two.code], [2, 2]);
   });
 
   test('as JSON', async () => {
