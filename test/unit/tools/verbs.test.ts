@@ -1,6 +1,6 @@
 /** eval, explain and replay as the command line calls them. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -80,6 +80,9 @@ describe('what cannot be done is said, with 2', () => {
     [['eval', '/nowhere', ...alice, ...ledger], /nowhere: there is no such file or folder/],
     [['replay', BUNDLE], /--bundle NEW is needed/],
     [['replay', '--bundle', BUNDLE], /a file of decisions is needed/],
+    [['replay', '--bundle', BUNDLE, '--markdown', '--json', BUNDLE], /--markdown and --json: give one of them/],
+    [['replay', '--bundle', BUNDLE, '--limit', '1.5', BUNDLE], /--limit 1\.5: give a whole number from 1/],
+    [['replay', '--bundle', BUNDLE, '--examples', '1.5', BUNDLE], /--examples 1\.5: give a whole number from 1 to 100/],
     [['replay', '--bundle', BUNDLE, '--fail-on', 'perhaps', BUNDLE], /--fail-on perhaps: one of any/],
     [['replay', '--bundle', import.meta.filename, BUNDLE], /the sidecar would not load this: .*gzipped tar/],
     [['replay', '--bundle', BUNDLE, '/nowhere'], /nowhere: there is no such file or folder/],
@@ -279,6 +282,28 @@ describe('replay', () => {
     assert.equal(last.type, 'summary');
     assert.ok(lines.length > 0 && lines.every(({ type, to }) => type === 'flip' && to === 'deny (tool_unknown)'));
     assert.equal(last.flips.allow_to_deny, lines.length);
+  });
+
+  test('ends with a candidate that does not end', async () => {
+    const rules = `package mcp.inbound
+
+default decision := {"allow": false, "reason": "policy_denied"}
+
+decision := {"allow": true, "reason": "allowed"} if {
+	input.mcp.tool == "getBalance"
+	n := numbers.range(1, 1000)
+	every a in n { every b in n { every c in n { a + b + c > 0 } } }
+}
+`;
+    await mkdir(file('slow/mcp'), { recursive: true });
+    await writeFile(file('slow/mcp/inbound.rego'), rules);
+    await writeFile(file('slow/mcp/outbound.rego'), OUTBOUND);
+    const [line = ''] = (await readFile(file('log'), 'utf8')).split('\n');
+    await writeFile(file('often'), `${line}\n`.repeat(100));
+    const { code, output } = await run('replay', '--bundle', file('slow'), file('often'));
+    assert.match(output, /replayed {2}10 of 10 lines[\s\S]*too slow {2}10 evaluations .*; the rest was not replayed\n/);
+    assert.match(output, /getBalance: allow → deny \(policy_timeout\)/);
+    assert.equal(code, 1);
   });
 
   test('ends where it is told to', async () => {
