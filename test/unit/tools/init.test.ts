@@ -71,6 +71,12 @@ suite('policy init', { timeout: 300_000 }, () => {
     }
   });
 
+  test('takes no empty name for this folder', async () => {
+    const { code, output, errors } = await runPolicyVerb('init', '');
+    assert.deepEqual([code, output], [2, '']);
+    assert.match(errors, /^the name of the folder is empty/);
+  });
+
   test('touches nothing where one of its files is there', async (t) => {
     const folder = await createFolder(t, { 'README.md': 'mine' });
     const { code, output, errors } = await runPolicyVerb('init', folder);
