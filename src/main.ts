@@ -20,10 +20,14 @@ const USAGE = `mcp-ext-authz ${VERSION}: an Envoy external-authorization sidecar
                                        for those who run it: accept, promote
   mcp-ext-authz audit verify FILE…     whether a decision log is whole and unchanged
   mcp-ext-authz --version
+
+Whose output is not read to its end, as by \`| head\`, ends with 141, and with 2 where it cannot be written; but for serve.
 `;
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
+/** As a shell has it for whom SIGPIPE ended: no verdict, and no failure. */
+const EXIT_UNREAD = 141;
 
 const log = createLog(process.stderr);
 
@@ -39,9 +43,11 @@ async function main(): Promise<number> {
       version: { type: 'boolean' },
     },
   });
+  const [command, subcommand = '', file, ...rest] = positionals;
+  // The sidecar outlives whoever reads what it says.
+  if (command !== 'serve') endWithReader();
   if (values.version) return say(`${VERSION}\n`);
   if (values.help) return say(USAGE);
-  const [command, subcommand = '', file, ...rest] = positionals;
   if (command === 'catalog' && isCatalogVerb(subcommand) && values.config && (subcommand === 'show' || !values.json)) {
     return useCatalog(subcommand, values.config, positionals.slice(2), values.json);
   }
@@ -49,6 +55,15 @@ async function main(): Promise<number> {
   if (command === 'serve' && positionals.length === 1 && values.config) return serve(values.config);
   if (command === 'config' && subcommand === 'check' && file && rest.length === 0) return checkConfig(file);
   return misused();
+}
+
+/** Without this a reader that goes away is an exception, and its exit code that of a finding. */
+function endWithReader(): void {
+  process.stdout.on('error', (cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'EPIPE') process.exit(EXIT_UNREAD);
+    process.stderr.write(`standard output: ${describeCause(cause)}\n`, () => process.exit(EXIT_USAGE));
+  });
+  process.stderr.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? EXIT_UNREAD : EXIT_USAGE));
 }
 
 function misused(): number {
@@ -78,6 +93,7 @@ async function useCatalog(verb: CatalogVerb, file: string, names: readonly strin
 
 /** Loaded only now: whoever serves does without them. */
 async function useTool(command: 'policy' | 'audit', [verb, ...args]: readonly string[]): Promise<number> {
+  endWithReader();
   const { runVerb } = await import('./tools/policy-command.ts');
   return runVerb(command, verb, args, { out: process.stdout, err: process.stderr });
 }

@@ -8,7 +8,10 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from './store.ts';
 
-export type Order = { readonly order: 'accept'; readonly revision: string } | { readonly order: 'promote' };
+export type Order =
+  | { readonly order: 'accept'; readonly revision: string }
+  /** With a revision only where the candidate has it: it may have become another one since a person looked. */
+  | { readonly order: 'promote'; readonly revision?: string };
 
 const ORDER_FILE = /^order-[0-9a-f-]{36}\.json$/;
 const MAX_CHARACTERS = 1000;
@@ -86,7 +89,8 @@ function watchFolder(directory: string, look: () => void) {
 
 function readOrder(text: string): Order {
   const order = (text.length > MAX_CHARACTERS ? null : JSON.parse(text)) as Record<string, unknown> | null;
-  if (order?.order === 'promote') return { order: 'promote' };
-  if (order?.order === 'accept' && typeof order.revision === 'string') return { order: 'accept', revision: order.revision };
+  const { order: what, revision } = order ?? {};
+  if (what === 'promote' && revision === undefined) return { order: what };
+  if ((what === 'promote' || what === 'accept') && typeof revision === 'string') return { order: what, revision };
   throw new Error('an order that nobody understands');
 }

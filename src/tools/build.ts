@@ -15,7 +15,7 @@ export const HELP = `mcp-ext-authz policy build [DIR] -o BUNDLE
 Makes a bundle of the Rego, data.json and data.yaml files in DIR (here: the current folder), and loads it once as the sidecar
 does. A bundle that would not load is not written. Files *_test.rego and schemas/ stay outside.
 
-  -o, --output FILE       where the bundle goes
+  -o, --output FILE       where the bundle goes; - is standard output
   --revision REVISION     its name in every decision; else the one in .manifest, else the time and the commit
   --target rego|wasm      rego (default): the sources, which the sidecar compiles itself and \`policy explain\` can show;
                           wasm: compiled, as \`opa build -t wasm\`
@@ -43,6 +43,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = readArguments(args, OPTIONS, 1);
   const { output, target, revision } = values;
   if (output === undefined) throw new UsageError('say with -o where the bundle is to go');
+  if (output === '-' && io.out.isTTY) throw new UsageError('-o -: standard output is a terminal, and a bundle is no text');
   if (target !== 'rego' && target !== 'wasm') throw new UsageError(`--target ${target}: give rego or wasm`);
   if (revision !== undefined && !/^[\x21-\x7e]{1,128}$/.test(revision))
     throw new UsageError('--revision: give 1 to 128 visible ASCII characters');
@@ -52,8 +53,9 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   try {
     const named = revision ?? (await nameRevision(folder));
     const { archive, told } = await showProgress('building', io, () => make(opa, folder, target, named, key));
-    await replaceFile(output, archive);
-    io.out.write(`${output}: ${told}\n`);
+    if (output === '-') io.out.write(archive);
+    else await replaceFile(output, archive);
+    (output === '-' ? io.err : io.out).write(`${output}: ${told}\n`);
     return EXIT.fine;
   } finally {
     await opa.close();

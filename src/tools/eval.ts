@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import { text as readStream } from 'node:stream/consumers';
 import { readConfigFile } from '../app/config-file.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
+import type { Opa } from '../opa/opa.ts';
 import type { PolicyInput } from '../policy/input.ts';
 import { imagineInput } from './asked-input.ts';
 import { type Evaluation, evaluate } from './evaluation.ts';
+import { checkInput } from './input-shape.ts';
 import { describeFileProblem, EXIT, type Io, readArguments, showProgress, ToolError, UsageError } from './io.ts';
 import { isFolder, type Judge, openJudge } from './judge.ts';
 import { type KnownBackend, type KnownBackends, readBackends, unknownBackend } from './known-backends.ts';
@@ -78,9 +80,11 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const input = values.input === undefined ? await inputOf(values, path, backends, now) : await readInput(values.input);
   const opa = openToolOpa();
   try {
+    const lacking = values.input === undefined ? [] : await findLacking(opa, input, values.input);
     const [judge, evaluation] = await showProgress('asking OPA', io, async () => {
       const opened = await openJudge(path, opa, { maxTtlSeconds: config?.delegation.maxTtlSeconds ?? DEFAULT_TTL_SECONDS });
-      return [opened, await evaluate(opened, opa, input, now)] as const;
+      const evaluation = await evaluate(opened, opa, input, now);
+      return [opened, { ...evaluation, doubts: [...lacking, ...evaluation.doubts] }] as const;
     });
     io.out.write(
       values.json ? `${JSON.stringify(toJson(judge, evaluation), null, 2)}\n` : describe(judge, evaluation, input, values),
@@ -190,6 +194,11 @@ async function readInput(file: string): Promise<PolicyInput> {
     // Said below.
   }
   throw new ToolError(`${file}: is no JSON object`);
+}
+
+async function findLacking(opa: Opa, input: unknown, file: string): Promise<string[]> {
+  const lacking = await checkInput(opa, input, file);
+  return lacking.length === 0 ? [] : [`the sidecar would have what ${file} lacks: ${lacking.join('; ')}`];
 }
 
 function describe(judge: Judge, evaluation: Evaluation, input: PolicyInput, { trace: full = false }: Values): string {

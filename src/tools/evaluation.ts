@@ -1,7 +1,6 @@
 /** One input put to a policy: the verdict by the sidecar's engine, the reasons for it by OPA's trace of the sources. */
 import type { Opa } from '../opa/opa.ts';
 import { ENTRYPOINTS, type Entrypoint } from '../policy/engine.ts';
-import { ToolError } from './io.ts';
 import type { Judge, Judged } from './judge.ts';
 import { askOpa, problemsFound } from './loading.ts';
 import { readTrace, type Step } from './trace.ts';
@@ -51,12 +50,16 @@ export async function evaluate(
   const rules: readonly Entrypoint[] = judged.outbound === null ? ['inbound'] : ['inbound', 'outbound'];
   const query = queryOf(rules, sources, atMs);
   const { result, errors } = await askOpa(opa, { command: 'eval', files: sources.files, query, input, trace: true });
-  if (errors !== undefined) throw new ToolError(problemsFound(errors, { ...sources, schemas: {} }).message);
+  // The verdict is known all the same.
+  if (errors !== undefined) {
+    const said = problemsFound(errors, { ...sources, schemas: {} }).message;
+    return { ...untraced, doubts: [`no trace: OPA's evaluation ended with\n${said}`] };
+  }
   const values = (result.value ?? []) as unknown[][];
   if (values[0]?.length === 0 && !sources.isFolder && judged.inbound.reason !== 'policy_undefined') return untraced;
 
   const { steps, data, isCut } = readTrace(result.trace ?? [], sources.files);
-  const stepsOf = (rule: Entrypoint) => steps.filter((step) => step.rule === nameOf(rule));
+  const stepsOf = (rule: Entrypoint) => steps.filter((step) => isPartOf(step.rule, nameOf(rule)));
   const doubts = [isCut ? CUT : null, disagreement(judged, values)];
   return {
     input,
@@ -84,6 +87,11 @@ function hasEntryPoints({ files }: Judge): boolean {
 
 function nameOf(rule: Entrypoint): string {
   return `data.${ENTRYPOINTS[rule].replaceAll('/', '.')}`;
+}
+
+/** `decision.allow := …` are rules of their own, and together the decision. */
+function isPartOf(rule: string, name: string): boolean {
+  return rule === name || rule.startsWith(`${name}.`) || rule.startsWith(`${name}[`);
 }
 
 /** Each in a list of its own: one that is undefined would make the whole query so. */

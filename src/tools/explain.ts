@@ -44,8 +44,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const config = values.config === undefined ? null : await readConfigFile(values.config);
   const logs = values.log ?? (config === null || config.decisionLog.file === '-' ? [] : [config.decisionLog.file]);
   if (logs.length === 0) throw new UsageError('--log FILE is needed: where the decision is recorded');
-  const recorded = await showProgress('looking for it', io, () => findLine(logs, id));
-  if (recorded === null) throw new ToolError(`${id} is not in ${logs.join(', ')}`);
+  const { recorded, unreadable } = await showProgress('looking for it', io, () => findLine(logs, id));
+  if (recorded === null) throw new ToolError(`${id} is not in ${logs.join(', ')}${describeUnreadable(unreadable)}`);
 
   const kept = config === null ? null : await findBundle(config.policy);
   const bundle = values.bundle === undefined ? kept : { path: values.bundle };
@@ -58,16 +58,43 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   return explained.agreement?.outcome === 'otherwise' ? EXIT.found : EXIT.fine;
 }
 
-async function findLine(logs: readonly string[], id: string): Promise<Recorded | null> {
+interface Found {
+  readonly recorded: Recorded | null;
+  readonly unreadable: number;
+}
+
+async function findLine(logs: readonly string[], id: string): Promise<Found> {
+  let unreadable = 0;
   for (const log of logs) {
     for await (const event of readEvents(log)) {
-      // Most lines are not even parsed.
-      if (!('text' in event) || !event.text.includes(id)) continue;
-      const recorded = readRecorded(event.text);
-      if (recorded?.id === id) return recorded;
+      const found = 'text' in event ? readLine(event.text, id) : 'unreadable';
+      if (found === 'unreadable') unreadable++;
+      else if (found !== null) return { recorded: found, unreadable };
     }
   }
-  return null;
+  return { recorded: null, unreadable };
+}
+
+/** Most lines are not even parsed. */
+function readLine(text: string, id: string): Recorded | 'unreadable' | null {
+  if (!text.includes(id)) return null;
+  const recorded = readRecorded(text);
+  if (recorded === null) return isJson(text) ? null : 'unreadable';
+  return recorded.id === id ? recorded : null;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function describeUnreadable(count: number): string {
+  if (count === 0) return '';
+  return `, as far as it can be read: ${count === 1 ? '1 line cannot, and may be the one' : `${count} lines cannot, and it may be one of them`}`;
 }
 
 async function explain(recorded: Recorded, bundle: Given | null, folder: string | null): Promise<Explained> {

@@ -83,9 +83,33 @@ function compareTokens(before: RecordedToken | null, after: RecordedToken | null
     if (was === null || String(was).slice(0, CUT) === String(is).slice(0, CUT)) return false;
     return name !== 'scope' || setText(before.scope) !== setText(after.scope);
   });
-  if (changed.length === 0) return null;
-  const show = (token: RecordedToken): string => changed.map((name) => `${NAMES[name]} ${token[name]}`).join(', ');
-  return { kind: 'token', from: show(before), to: show(after) };
+  const parts = [
+    ...changed.map((name) => [`${NAMES[name]} ${before[name]}`, `${NAMES[name]} ${after[name]}`] as const),
+    ...compareResources(before.resource, after.resource),
+    ...compareHeaders(before.headers, after.headers),
+  ];
+  if (parts.length === 0) return null;
+  return { kind: 'token', from: parts.map(([was]) => was).join(', '), to: parts.map(([, is]) => is).join(', ') };
+}
+
+type Part = readonly [was: string, is: string];
+
+function compareResources(was: string | null | undefined, is: string | null | undefined): Part[] {
+  if (was === undefined || is === undefined || was === is) return [];
+  return [[`resource ${was ?? 'none'}`, `resource ${is ?? 'none'}`]];
+}
+
+/** By name only: a value may be another for every caller, and then there would be no group. */
+function compareHeaders(before: RecordedToken['headers'], after: RecordedToken['headers']): Part[] {
+  if (before === undefined || after === undefined) return [];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+  const show = (has: boolean, name: string): string => (has ? `header ${name}` : `no header ${name}`);
+  return names
+    .filter((name) => before[name] !== after[name])
+    .map((name) => {
+      const [had, has] = [Object.hasOwn(before, name), Object.hasOwn(after, name)];
+      return [show(had, name), had && has ? `header ${name} of another value` : show(has, name)];
+    });
 }
 
 /** A scope is a set (RFC 6749 section 3.3). */

@@ -2,7 +2,7 @@
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { VERSION } from '../version.ts';
-import { describeFileProblem, EXIT, type Io, readArguments, ToolError } from './io.ts';
+import { describeFileProblem, EXIT, type Io, readArguments, ToolError, UsageError } from './io.ts';
 
 export const HELP = `mcp-ext-authz policy init [DIR]
 
@@ -28,6 +28,8 @@ const TEMPLATES = new URL('../../templates/policy/', import.meta.url);
 export async function run(args: readonly string[], { out }: Io): Promise<number> {
   const { positionals } = readArguments(args, {}, 1);
   const folder = positionals[0] ?? '.';
+  // As of a variable that was never set.
+  if (folder === '') throw new UsageError('the name of the folder is empty; . is this one');
   await refuseToOverwrite(folder);
   for (const [template, name] of Object.entries(STARTER)) {
     const text = await readFile(new URL(template, TEMPLATES), 'utf8');

@@ -57,11 +57,21 @@ function parse<const O extends ParseArgsOptionsConfig>(args: readonly string[], 
   }
 }
 
+interface NumberRange {
+  readonly least?: number;
+  readonly most?: number;
+  readonly whole?: boolean;
+}
+
 /** The number that an option has; throws UsageError for anything else. */
-export function readNumber(option: string, text: string, { least = 0, most = Number.MAX_SAFE_INTEGER } = {}): number {
+export function readNumber(
+  option: string,
+  text: string,
+  { least = 0, most = Number.MAX_SAFE_INTEGER, whole = false }: NumberRange = {},
+): number {
   const value = Number(text);
-  if (text.trim() === '' || !(value >= least && value <= most))
-    throw new UsageError(`${option} ${text}: give a number from ${least} to ${most}`);
+  if (text.trim() === '' || !(value >= least && value <= most) || (whole && !Number.isInteger(value)))
+    throw new UsageError(`${option} ${text}: give a ${whole ? 'whole ' : ''}number from ${least} to ${most}`);
   return value;
 }
 

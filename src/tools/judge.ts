@@ -1,7 +1,7 @@
 /**
  * A policy to be asked about whatever is given to it, as the sidecar would decide: compiled to WebAssembly, evaluated by the
- * sidecar's own engine, its answers read as strictly. Many questions are asked in this thread, without a deadline; a single one
- * in a thread of its own, which is ended where it does not end.
+ * sidecar's own engine, its answers read as strictly. Where an evaluation may never end it is asked in a thread of its own, which
+ * is ended then.
  */
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
@@ -45,12 +45,20 @@ export interface Judge {
   readonly files: Files;
   /** The data document. */
   readonly data: object;
-  /** @param input JSON text. @param atMs what `time.now_ns` is to be, epoch milliseconds. */
+  /** In this thread, without a deadline. @param input JSON text. @param atMs what `time.now_ns` is to be, epoch milliseconds. */
   readonly ask: (input: string, atMs: number) => Judged;
+  /** For many questions with a deadline each. */
+  readonly openTimed: (timeoutMs: number) => Promise<TimedJudge>;
   /** The same, with a deadline: what takes longer comes out as `policy_timeout`. */
   readonly askInTime: (input: string, atMs: number) => Promise<Judged>;
   /** What it sees of an input: no arguments but those that its data declares. It is asked about no other. */
   readonly pare: Paring['pare'];
+}
+
+export interface TimedJudge {
+  /** What takes longer comes out as `policy_timeout`. */
+  readonly ask: (input: string, atMs: number) => Promise<Judged>;
+  readonly close: () => Promise<void>;
 }
 
 export interface JudgeOptions {
@@ -79,7 +87,11 @@ export async function openJudge(path: string, opa: Opa, options: JudgeOptions, a
     files: sources ?? { ...bundle.modules, 'data.json': bundle.data },
     data,
     ask: await asker(bundle, paring, options),
-    askInTime: (input, atMs) => askInTime(bundle, paring.pareText(input), atMs, options),
+    openTimed: (timeoutMs) => openTimed(bundle, paring, { ...options, timeoutMs }),
+    askInTime: async (input, atMs) => {
+      const timed = await openTimed(bundle, paring, { ...options, timeoutMs: PATIENT.timeoutMs });
+      return timed.ask(input, atMs).finally(timed.close);
+    },
     pare: paring.pare,
   };
 }
@@ -118,14 +130,18 @@ async function asker(bundle: Bundle, { pareText }: Paring, { maxTtlSeconds }: Ju
   };
 }
 
-async function askInTime(bundle: Bundle, input: string, atMs: number, { maxTtlSeconds }: JudgeOptions): Promise<Judged> {
-  const policy = await loadPolicy(bundle, { ...PATIENT, maxTtlSeconds });
-  try {
+async function openTimed(
+  bundle: Bundle,
+  { pareText }: Paring,
+  { maxTtlSeconds, timeoutMs }: JudgeOptions & { readonly timeoutMs: number },
+): Promise<TimedJudge> {
+  const policy = await loadPolicy(bundle, { ...PATIENT, maxTtlSeconds, timeoutMs });
+  return {
     // It waits for no other: the deadline is that of the evaluation alone.
-    return judgedOf(await policy.ask({ input, caller: '', deadlineMs: Number.POSITIVE_INFINITY, nowMs: atMs }));
-  } finally {
-    await policy.close();
-  }
+    ask: async (input, nowMs) =>
+      judgedOf(await policy.ask({ input: pareText(input), caller: '', deadlineMs: Number.POSITIVE_INFINITY, nowMs })),
+    close: policy.close,
+  };
 }
 
 function judgedOf({ inbound, outbound }: ToolAnswer): Judged {

@@ -30,7 +30,7 @@ const POLICY: Table = {
   explain: { usage: 'DECISION_ID', summary: 'why a decision of the log came out as it did', file: 'explain' },
   replay: { usage: '--bundle BUNDLE FILE', summary: 'which recorded decisions another policy would change', file: 'replay' },
   accept: { usage: '--config FILE REVISION', summary: 'lets an older revision replace a newer one, once', file: 'accept' },
-  promote: { usage: '--config FILE', summary: 'makes the shadow policy the live one', file: 'promote' },
+  promote: { usage: '--config FILE --revision REVISION', summary: 'makes the shadow policy the live one', file: 'promote' },
 };
 
 const AUDIT: Table = {

@@ -14,6 +14,9 @@ export interface RecordedToken {
   readonly scope: string | null;
   /** Null where the line does not say. */
   readonly ttlSeconds: number | null;
+  /** Left out where the line does not say; null is what a policy says that names none. */
+  readonly resource?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Recorded {
@@ -83,15 +86,18 @@ function readSaid(value: unknown): RecordedSaid | null {
 function readToken(line: JsonObject): RecordedToken {
   const outbound = isObject(line.outbound) ? line.outbound : {};
   const ttl = outbound.ttl_seconds ?? line.ttl_seconds;
+  const { resource, headers } = outbound;
   return {
     audience: textOr(outbound.audience, textOr(line.audience, null)),
     scope: textOr(outbound.scope, textOr(line.scope, null)),
     ttlSeconds: typeof ttl === 'number' ? ttl : null,
+    ...(typeof resource === 'string' || resource === null ? { resource } : {}),
+    ...(isObject(headers) ? { headers: headers as Readonly<Record<string, string>> } : {}),
   };
 }
 
-export function tokenOf({ audience, scopes, ttlSeconds }: Outbound): RecordedToken {
-  return { audience, scope: scopes.join(' '), ttlSeconds };
+export function tokenOf({ audience, scopes, ttlSeconds, resource, headers }: Outbound): RecordedToken {
+  return { audience, scope: scopes.join(' '), ttlSeconds, resource, headers };
 }
 
 function readRevision(bundles: unknown): string | null {

@@ -1,6 +1,6 @@
 /** Recorded decisions, one after the other, put to another policy. What cannot be replayed is counted by why. */
 import { type Answer, answerOf, compare, type Flip, type Flips } from './flips.ts';
-import type { Judge } from './judge.ts';
+import type { Judged, TimedJudge } from './judge.ts';
 import type { LogEvent } from './log-events.ts';
 import { erasedOfInput, type Recorded, readRecorded } from './recorded.ts';
 
@@ -24,6 +24,8 @@ export interface Totals {
   /** Of those: with something of the input erased. */
   erased: number;
   readonly notReplayed: Partial<Record<NotReplayed, number>>;
+  /** Evaluations that did not end in time. */
+  timedOut: number;
   /** Revisions of the lines that were replayed, and how many; bounded. */
   readonly revisions: Map<string, number>;
   firstAt: string | null;
@@ -32,18 +34,21 @@ export interface Totals {
 
 export interface Replay {
   /** Null where it comes out the same or cannot be replayed. */
-  readonly take: (event: LogEvent) => Flip | null;
+  readonly take: (event: LogEvent) => Promise<Flip | null>;
   readonly totals: Totals;
 }
 
 const MAX_REVISIONS = 100;
 
+type Ask = TimedJudge['ask'];
+
 /** @param against what it is compared with, in place of the record. */
-export function createReplay(candidate: Judge, against: Judge | null, flips: Flips): Replay {
+export function createReplay(candidate: Ask, against: Ask | null, flips: Flips): Replay {
   const totals: Totals = {
     lines: 0,
     replayed: 0,
     erased: 0,
+    timedOut: 0,
     notReplayed: {},
     revisions: new Map(),
     firstAt: null,
@@ -55,12 +60,18 @@ export function createReplay(candidate: Judge, against: Judge | null, flips: Fli
     return null;
   }
 
-  function replay(recorded: Recorded, before: Answer | null): Flip | null {
+  async function answer(ask: Ask, input: string, atMs: number): Promise<Answer> {
+    const judged = await ask(input, atMs);
+    if (isTimedOut(judged)) totals.timedOut++;
+    return answerOf(judged);
+  }
+
+  async function replay(recorded: Recorded, before: Answer | null): Promise<Flip | null> {
     const input = JSON.stringify(recorded.input);
     const erased = erasedOfInput(recorded).length > 0;
     count(totals, recorded, erased);
-    const was = before ?? answerOf((against as Judge).ask(input, recorded.atMs));
-    const change = compare(was, answerOf(candidate.ask(input, recorded.atMs)));
+    const was = before ?? (await answer(against as Ask, input, recorded.atMs));
+    const change = compare(was, await answer(candidate, input, recorded.atMs));
     if (change === null) return null;
     const { id, backend, what, subject } = recorded;
     // Both policies saw the same when both were asked now; the one that was asked then saw more.
@@ -69,7 +80,7 @@ export function createReplay(candidate: Judge, against: Judge | null, flips: Fli
     return flip;
   }
 
-  function take(event: LogEvent): Flip | null {
+  async function take(event: LogEvent): Promise<Flip | null> {
     totals.lines++;
     if ('unreadable' in event) return skip(event.unreadable);
     const recorded = readRecorded(event.text);
@@ -82,6 +93,17 @@ export function createReplay(candidate: Judge, against: Judge | null, flips: Fli
   }
 
   return { take, totals };
+}
+
+/** As many are waited for: a policy that never ends would be waited for for each line. */
+export const MAX_TIMED_OUT = 10;
+
+export function isGivenUp({ timedOut }: Totals): boolean {
+  return timedOut >= MAX_TIMED_OUT;
+}
+
+function isTimedOut({ inbound, outbound }: Judged): boolean {
+  return (outbound ?? inbound).reason === 'policy_timeout';
 }
 
 function count(totals: Totals, { revision, timestamp }: Recorded, erased: boolean): void {

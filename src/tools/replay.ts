@@ -7,9 +7,9 @@ import { createFlips, type Flips, KINDS } from './flips.ts';
 import { EXIT, type Io, readArguments, readNumber, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
 import { openToolOpa } from './loading.ts';
-import { readEvents } from './log-events.ts';
+import { type LogEvent, readEvents } from './log-events.ts';
 import { type Replayed, reportJson, reportMarkdown, reportText } from './replay-report.ts';
-import { createReplay, NOT_REPLAYED, type NotReplayed, type Totals } from './replay-run.ts';
+import { createReplay, isGivenUp, MAX_TIMED_OUT, NOT_REPLAYED, type NotReplayed, type Totals } from './replay-run.ts';
 
 export const HELP = `mcp-ext-authz policy replay --bundle NEW [--against OLD] decisions.ndjson…
 
@@ -27,6 +27,9 @@ uploads, gzipped or not; - is standard input.
 
 The log may have erased arguments. Against the record such decisions cannot be judged where they come out otherwise: they are
 shown apart and do not fail. With --against both policies see the same, and they count.
+
+An evaluation may take a second, or policy.timeoutMs of --config where that is more; else it comes out as policy_timeout. After
+${MAX_TIMED_OUT} of these it ends, and exits with 1 but for --fail-on none.
 `;
 
 const OPTIONS = {
@@ -40,29 +43,44 @@ const OPTIONS = {
   json: { type: 'boolean' },
 } as const;
 
+type Values = ReturnType<typeof readArguments<typeof OPTIONS>>['values'];
+
 const FAIL_ON = ['any', 'allow_to_deny', 'deny_to_allow', 'none'] as const;
 const MAX_EXAMPLES = 100;
+/** Of one evaluation, on a machine that may be busy: a sidecar gives less, unless it is told otherwise. */
+const TIMEOUT_MS = 1000;
 
 export async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals: files } = readArguments(args, OPTIONS, Number.POSITIVE_INFINITY);
-  const failOn = FAIL_ON.find((word) => word === (values['fail-on'] ?? 'any').replaceAll('-', '_'));
-  if (failOn === undefined) throw new UsageError(`--fail-on ${values['fail-on']}: one of ${FAIL_ON.join(', ')}`);
-  if (values.bundle === undefined) throw new UsageError('--bundle NEW is needed: the policy to try');
-  if (files.length === 0) throw new UsageError('a file of decisions is needed; - is standard input');
-  const limit = values.limit === undefined ? Number.POSITIVE_INFINITY : readNumber('--limit', values.limit, { least: 1 });
-  const examples = readNumber('--examples', values.examples ?? '3', { least: 1, most: MAX_EXAMPLES });
+  const { bundle, failOn, limit, examples } = readOptions(values, files);
   const config = values.config === undefined ? null : await readConfigFile(values.config);
   const options = { maxTtlSeconds: config?.delegation.maxTtlSeconds ?? MOST_TTL_SECONDS };
 
-  const { bundle, against } = values;
+  const { against } = values;
   const [candidate, old] = await showProgress('loading', io, () => openBoth(bundle, against, options));
+  const timeoutMs = Math.max(TIMEOUT_MS, config?.policy.timeoutMs ?? 0);
   const flips = createFlips(examples);
   const each = values.json ? (flip: object) => io.out.write(`${JSON.stringify({ type: 'flip', ...flip })}\n`) : () => true;
-  const replayed = await showProgress('replaying', io, () => replayFiles(files, candidate, old, { flips, limit, each, io }));
+  const replayed = await showProgress('replaying', io, () =>
+    replayFiles(files, candidate, old, { flips, limit, timeoutMs, each, io }),
+  );
   if (replayed.totals.replayed === 0) throw new ToolError(`nothing could be replayed: ${whyNothing(replayed.totals)}`);
   if (values.json) io.out.write(`${JSON.stringify(reportJson(replayed))}\n`);
   else io.out.write(values.markdown ? reportMarkdown(replayed) : reportText(replayed));
-  return exitCode(failOn, flips);
+  return exitCode(failOn, replayed);
+}
+
+function readOptions(values: Values, files: readonly string[]) {
+  const { bundle, markdown, json } = values;
+  const failOn = FAIL_ON.find((word) => word === (values['fail-on'] ?? 'any').replaceAll('-', '_'));
+  if (failOn === undefined) throw new UsageError(`--fail-on ${values['fail-on']}: one of ${FAIL_ON.join(', ')}`);
+  if (bundle === undefined) throw new UsageError('--bundle NEW is needed: the policy to try');
+  if (files.length === 0) throw new UsageError('a file of decisions is needed; - is standard input');
+  if (markdown && json) throw new UsageError('--markdown and --json: give one of them');
+  const whole = { least: 1, whole: true };
+  const limit = values.limit === undefined ? Number.POSITIVE_INFINITY : readNumber('--limit', values.limit, whole);
+  const examples = readNumber('--examples', values.examples ?? '3', { ...whole, most: MAX_EXAMPLES });
+  return { bundle, failOn, limit, examples };
 }
 
 async function openBoth(
@@ -81,6 +99,8 @@ async function openBoth(
 interface Run {
   readonly flips: Flips;
   readonly limit: number;
+  /** Of one evaluation. */
+  readonly timeoutMs: number;
   /** False where the reader does not keep up. */
   readonly each: (flip: object) => boolean;
   readonly io: Io;
@@ -90,19 +110,32 @@ async function replayFiles(
   files: readonly string[],
   candidate: Judge,
   against: Judge | null,
-  { flips, limit, each, io }: Run,
+  { flips, limit, timeoutMs, each, io }: Run,
 ): Promise<Replayed> {
-  const { take, totals } = createReplay(candidate, against, flips);
-  const begun = performance.now();
-  for (const file of files) {
-    for await (const event of readEvents(file)) {
-      const flip = take(event);
-      if (flip !== null && !each(flip)) await new Promise<void>((resolve) => io.out.once('drain', resolve));
-      if (totals.replayed >= limit) break;
+  const asked = await candidate.openTimed(timeoutMs);
+  const old = against === null ? null : await against.openTimed(timeoutMs);
+  try {
+    const { take, totals } = createReplay(asked.ask, old === null ? null : old.ask, flips);
+    const begun = performance.now();
+    for await (const event of readAll(files)) {
+      const flip = await take(event);
+      if (flip !== null && !each(flip)) await untilWritten(io);
+      if (totals.replayed >= limit || isGivenUp(totals)) break;
     }
-    if (totals.replayed >= limit) break;
+    return { candidate, against, totals, flips, seconds: (performance.now() - begun) / 1000 };
+  } finally {
+    await Promise.all([asked.close(), old?.close()]);
   }
-  return { candidate, against, totals, flips, seconds: (performance.now() - begun) / 1000 };
+}
+
+async function* readAll(files: readonly string[]): AsyncGenerator<LogEvent> {
+  for (const file of files) yield* readEvents(file);
+}
+
+/** Who does not read any more is not waited for. */
+async function untilWritten({ out }: Io): Promise<void> {
+  if (!out.writableNeedDrain) return;
+  await new Promise<void>((resolve) => out.once('drain', resolve).once('close', resolve));
 }
 
 /** A gate that had nothing to judge must not look like one that found nothing. */
@@ -111,7 +144,8 @@ function whyNothing({ lines, notReplayed }: Totals): string {
   return lines === 0 ? 'there is no line in it' : counts.join('; ');
 }
 
-function exitCode(failOn: (typeof FAIL_ON)[number], flips: Flips): number {
+function exitCode(failOn: (typeof FAIL_ON)[number], { flips, totals }: Replayed): number {
+  if (isGivenUp(totals) && failOn !== 'none') return EXIT.found;
   const kinds = failOn === 'any' ? KINDS : KINDS.filter((kind) => kind === failOn);
   return kinds.some((kind) => flips.count(kind) > 0) ? EXIT.found : EXIT.fine;
 }

@@ -1,8 +1,8 @@
 /**
  * The folder a policy is written in, read as `opa build --bundle` reads one: Rego, `data.json` and `data.yaml` wherever they
- * are, `.manifest` at the top. Other files, folders that begin with a dot, and node_modules are left alone.
+ * are, `.manifest` at the top. Other files, folders that begin with a dot, and node_modules are left alone; the last OPA would read.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeFileProblem, ToolError } from './io.ts';
 
@@ -66,14 +66,23 @@ async function readTexts(path: string, names: readonly string[]): Promise<Files>
   const texts: Record<string, string> = {};
   let bytes = 0;
   for (const name of names) {
-    const content = await readFile(join(path, name)).catch((cause: unknown) => {
-      throw describeFileProblem(join(path, name), cause);
-    });
+    const content = await readRegular(join(path, name));
     bytes += content.byteLength;
     if (bytes > MAX_BYTES) throw new ToolError(`${path}: more than ${MAX_BYTES} bytes of policy`);
     texts[name] = decode(content, join(path, name));
   }
   return texts;
+}
+
+/** A pipe would be waited for. */
+async function readRegular(path: string): Promise<Buffer> {
+  try {
+    const found = await stat(path);
+    if (!found.isFile()) throw new ToolError(`${path}: is ${found.isDirectory() ? 'a folder' : 'no regular file'}`);
+    return await readFile(path);
+  } catch (cause) {
+    throw cause instanceof ToolError ? cause : describeFileProblem(path, cause);
+  }
 }
 
 function decode(content: Uint8Array, path: string): string {

@@ -24,7 +24,8 @@ export async function readCatalogFile(file: string): Promise<ToolCatalog> {
     const schemas = mapMap(definitions, (tools) => mapMap(tools, ({ inputSchema }) => schemaOf(inputSchema)));
     return { tools: schemas, unasked: [] };
   } catch (cause) {
-    if (cause instanceof ApprovalsInvalid) throw new ToolError(`${file}: ${cause.message}`);
+    if (cause instanceof ApprovalsInvalid)
+      throw new ToolError(`${file}: is no catalog of tools, as \`catalog show --json\` writes one: ${cause.message}`);
     throw cause;
   }
 }

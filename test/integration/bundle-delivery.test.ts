@@ -225,11 +225,17 @@ suite('a candidate', () => {
     assert.equal(await sidecar.decide(), 'allowed');
     await writeFile(world.path('config.yaml'), sidecar.config());
     const sink = createSink();
-    assert.equal(await runPromote(['--config', world.path('config.yaml')], { out: sink, err: sink }), 0);
-    assert.equal(sink.text(), '2 is in force\n');
+    const promote = (...args: string[]) => runPromote(['--config', world.path('config.yaml'), ...args], { out: sink, err: sink });
+    // Something else was reviewed than what is there now.
+    assert.equal(await promote('--revision', '1.5'), 1);
+    assert.match(sink.text(), /^in force is 1, as before: .*, is not 1\.5, or was refused; see the log\n$/);
+    await waitUntil('the log says so', () => sidecar.logged.some((line) => line.includes('the candidate is 2, and not 1.5')));
+    assert.equal(await sidecar.decide(), 'allowed');
+    assert.equal(await promote('--revision', '2'), 0);
+    assert.match(sink.text(), /\n2 is in force\n$/);
     assert.equal(await sidecar.decide(), 'read_only');
     // Of what is in force already nothing is left to promote.
-    assert.equal(await runPromote(['--config', world.path('config.yaml')], { out: sink, err: sink }), 1);
+    assert.equal(await promote(), 1);
     // What it replaced does not come back by itself, but what is newer does.
     await sidecar.stop();
     const again = await startSidecar(t, server.url, () => {}, world);

@@ -153,7 +153,11 @@ test('one that never ends is killed, left alone, and keeps nobody waiting', asyn
 test('a command promotes it: at once, whole, and for good', async () => {
   await replaceFile(join(dir, 'candidate.tar.gz'), await candidate('2'));
   await waitUntil('the candidate is back', async () => (await shadowState())?.revision === '2');
-  const { code, output } = await runCommand(['policy', 'promote', '--config', deployment.sidecar.configFile]);
+  const promote = ['policy', 'promote', '--config', deployment.sidecar.configFile];
+  const other = await runCommand([...promote, '--revision', '1.5']);
+  assert.equal(other.code, 1, other.output);
+  assert.deepEqual(await shadowState(), { revision: '2', promoted: false });
+  const { code, output } = await runCommand([...promote, '--revision', '2']);
   assert.equal(code, 0, output);
   assert.match(output, /2 is in force/);
   assert.deepEqual(await shadowState(), { revision: '2', promoted: true });

@@ -23,8 +23,11 @@ export interface RunningPolicy {
   readonly candidate: () => Policy | null;
   /** Null where the configuration has no candidate. */
   readonly candidateState: () => PolicyState | null;
-  /** Puts the candidate's bundle in force, under the rules of what is in force. Rejects where there is none or it must not be. */
-  readonly promote: () => Promise<void>;
+  /**
+   * Puts the candidate's bundle in force, under the rules of what is in force. Rejects where there is none, it must not be, or it
+   * has another revision than the one that is meant.
+   */
+  readonly promote: (revision?: string) => Promise<void>;
   /** Gives how to put the policy section of another configuration in force; rejects where it cannot be. */
   readonly prepare: (next: Config) => Promise<() => void>;
   readonly stop: () => Promise<void>;
@@ -42,16 +45,19 @@ export async function startPolicy(config: Config, observers: Observers): Promise
 
   async function carryOut(order: Order): Promise<void> {
     log('warn', 'a person ordered', { ...order });
-    await (order.order === 'accept' ? live?.source.accept(order.revision) : promote());
+    await (order.order === 'accept' ? live?.source.accept(order.revision) : promote(order.revision));
   }
 
   function onFailure(cause: unknown): void {
     log('error', 'an order could not be carried out', { cause: describeCause(cause) });
   }
 
-  async function promote(): Promise<void> {
+  async function promote(revision?: string): Promise<void> {
     const archive = beside?.source.archive() ?? null;
     if (archive === null) throw new Error('there is no candidate to be promoted');
+    const candidate = beside?.source.policy()?.revision;
+    if (revision !== undefined && revision !== candidate)
+      throw new Error(`the candidate is ${candidate}, and not ${revision}: it is not promoted`);
     await live?.source.adopt(archive);
   }
 

@@ -97,18 +97,21 @@ suite('an order', () => {
     await writeOrder(dir, { order: 'promote' });
     const { orders, watch } = listen(t, dir);
     await watch.look();
-    assert.deepEqual(orders, [{ order: 'promote' }]);
+    await writeOrder(dir, { order: 'promote', revision: '42' });
+    await watch.look();
+    assert.deepEqual(orders, [{ order: 'promote' }, { order: 'promote', revision: '42' }]);
   });
 
   test('that fails or that nobody understands is told of and deleted', async (t) => {
     const dir = await folder(t);
     await writeFile(join(dir, `order-${crypto.randomUUID()}.json`), '{"order":"format the disk"}');
     await writeFile(join(dir, `order-${crypto.randomUUID()}.json`), 'x'.repeat(2000));
+    await writeFile(join(dir, `order-${crypto.randomUUID()}.json`), '{"order":"promote","revision":42}');
     await writeFile(join(dir, 'order-notes.txt'), 'stays');
     await writeOrder(dir, { order: 'promote' });
     const { orders, failures, watch } = listen(t, dir, () => Promise.reject(new Error('no candidate')));
     await watch.look();
-    assert.deepEqual([orders.length, failures.length, await readdir(dir)], [1, 3, ['order-notes.txt']]);
+    assert.deepEqual([orders.length, failures.length, await readdir(dir)], [1, 4, ['order-notes.txt']]);
   });
 });
 

@@ -4,8 +4,11 @@ import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { buffer, text } from 'node:stream/consumers';
 import { suite, test } from 'node:test';
 import { readBundle } from '../../../src/bundle/bundle.ts';
+import { runVerb } from '../../../src/tools/policy-command.ts';
 import { createFolder, INBOUND, LEAST, runPolicyVerb } from './support.ts';
 
 const RULES = { maxBytes: 1 << 24, signing: null, compile: { timeoutMs: 60_000, maxMemoryBytes: 1 << 30 } };
@@ -32,6 +35,22 @@ suite('policy build', { timeout: 300_000 }, () => {
     const again = join(folder, 'again.tar.gz');
     await runPolicyVerb('build', folder, '-o', again, '--revision', 'r1');
     assert.ok(readFileSync(again).equals(readFileSync(output)), 'the same sources give the same bytes');
+  });
+
+  test('gives it to standard output, and says so elsewhere', async (t) => {
+    const folder = await createFolder(t, LEAST);
+    const [out, err] = [new PassThrough(), new PassThrough()];
+    const told = Promise.all([buffer(out), text(err)]);
+    assert.equal(await runVerb('policy', 'build', [folder, '-o', '-', '--revision', 'r1'], { out, err }), 0);
+    out.end();
+    err.end();
+    const [archive, said] = await told;
+    assert.equal((await readBundle(archive, RULES)).revision, 'r1');
+    assert.match(said, /^-: revision r1, /);
+    assert.ok(!existsSync('-'));
+    const terminal = Object.assign(new PassThrough(), { isTTY: true });
+    assert.equal(await runVerb('policy', 'build', [folder, '-o', '-'], { out: terminal, err: new PassThrough() }), 2);
+    assert.equal(terminal.read(), null);
   });
 
   test('names a revision by the time and the commit, so that later ones are greater', async (t) => {

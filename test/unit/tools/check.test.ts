@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { createFolder, LEAST, OUTBOUND, type Ran, runPolicyVerb } from './support.ts';
@@ -154,6 +155,13 @@ else := {"allow": "no", "reason": "policy_denied"}\n`;
     assert.equal(lines.filter((line) => line.startsWith('mcp/inbound.rego:')).length, 1);
   });
 
+  test('a pipe is not waited for', { timeout: 60_000 }, async (t) => {
+    const folder = await createFolder(t, LEAST);
+    execFileSync('mkfifo', [join(folder, 'mcp/pipe.rego')]);
+    const { code, errors } = await runPolicyVerb('check', folder);
+    assert.deepEqual([code, errors], [2, `${join(folder, 'mcp/pipe.rego')}: is no regular file\n`]);
+  });
+
   test('a catalog that is none is refused', async (t) => {
     const folder = await createFolder(t, {
       ...LEAST,
@@ -161,8 +169,8 @@ else := {"allow": "no", "reason": "policy_denied"}\n`;
       'x.yaml': 'a: [',
     });
     for (const [file, complaint] of [
-      ['tools.json', /tools\.json: backends\.a\.b\.definition/],
-      ['x.yaml', /x\.yaml: /],
+      ['tools.json', /tools\.json: is no catalog of tools, .*: backends\.a\.b\.definition/],
+      ['x.yaml', /x\.yaml: is no catalog of tools, as `catalog show --json` writes one: /],
       ['nothing', /there is no such file/],
     ] as const) {
       const { code, errors } = await runPolicyVerb('check', folder, '--catalog', join(folder, file));

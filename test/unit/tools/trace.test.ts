@@ -47,7 +47,12 @@ after(opa.close);
 async function explain(input: object) {
   const files = { 'rules.rego': RULES, 'data.json': JSON.stringify(DATA) };
   const judged = { inbound: { allow: false, reason: 'policy_denied' }, outbound: null, token: null } as const;
-  const answers = { ask: () => judged, askInTime: async () => judged, pare: <T>(asked: T): T => asked };
+  const answers = {
+    ask: () => judged,
+    askInTime: async () => judged,
+    openTimed: () => assert.fail(),
+    pare: <T>(asked: T): T => asked,
+  };
   const judge: Judge = { path: 'x', revision: 'r', digest: '', isFolder: true, files, data: DATA, ...answers };
   const evaluation = await evaluate(judge, opa, input, 0);
   return { evaluation, text: describeEvaluation(evaluation, false).join('\n'), steps: evaluation.inbound ?? [] };

@@ -1,6 +1,6 @@
 /** eval, explain and replay as the command line calls them. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -10,7 +10,7 @@ import { buildArchive, openToolOpa } from '../../../src/tools/loading.ts';
 import { runPolicy } from '../../../src/tools/policy-command.ts';
 import { readSourceFolder } from '../../../src/tools/source-folder.ts';
 import { changedBundle, changeJson } from '../../support/bundles.ts';
-import { idOf, morning, POLICIES, recordedLine } from '../../support/decision-lines.ts';
+import { idOf, inputOf, morning, POLICIES, recordedLine } from '../../support/decision-lines.ts';
 import { OUTBOUND } from './support.ts';
 
 const BUNDLE = join(POLICIES, 'bundle.tar.gz');
@@ -80,6 +80,9 @@ describe('what cannot be done is said, with 2', () => {
     [['eval', '/nowhere', ...alice, ...ledger], /nowhere: there is no such file or folder/],
     [['replay', BUNDLE], /--bundle NEW is needed/],
     [['replay', '--bundle', BUNDLE], /a file of decisions is needed/],
+    [['replay', '--bundle', BUNDLE, '--markdown', '--json', BUNDLE], /--markdown and --json: give one of them/],
+    [['replay', '--bundle', BUNDLE, '--limit', '1.5', BUNDLE], /--limit 1\.5: give a whole number from 1/],
+    [['replay', '--bundle', BUNDLE, '--examples', '1.5', BUNDLE], /--examples 1\.5: give a whole number from 1 to 100/],
     [['replay', '--bundle', BUNDLE, '--fail-on', 'perhaps', BUNDLE], /--fail-on perhaps: one of any/],
     [['replay', '--bundle', import.meta.filename, BUNDLE], /the sidecar would not load this: .*gzipped tar/],
     [['replay', '--bundle', BUNDLE, '/nowhere'], /nowhere: there is no such file or folder/],
@@ -154,6 +157,49 @@ describe('eval with a catalog as `catalog show --json` writes it', () => {
     const { code, output } = await run('eval', BUNDLE, ...asked, 'getBalanse', ...catalog());
     assert.match(output, /--tool getBalanse: enterprise-ledger has none of that name, only getBalance\n/);
     assert.equal(code, 2);
+  });
+});
+
+describe('eval of a whole input', () => {
+  const given = async (change: (input: any) => unknown) => {
+    const input = structuredClone(inputOf({ who: 'bob', tool: 'getBalance' })) as any;
+    await writeFile(file('input.json'), JSON.stringify(change(input) ?? input));
+    return run('eval', BUNDLE, '--input', file('input.json'));
+  };
+
+  test('takes what the sidecar makes', async () => {
+    const { code, output } = await given(() => undefined);
+    assert.match(output, /^allow\n/);
+    assert.equal(code, 0);
+  });
+
+  test('refuses what is none, and says why', async () => {
+    const { code, output } = await given(() => ({ a: 1 }));
+    assert.match(
+      output,
+      /input\.json: is no policy input.*\n {2}version is required\n[\s\S]* {2}Additional property a is not allowed/,
+    );
+    assert.equal(code, 2);
+    const odd = await given((input) => {
+      input.principal.scopes = 'x';
+      input.mcp.method = 3;
+      input.mcp.kind = 'call';
+    });
+    const [mcp, ...others] = odd.output.trimEnd().split('\n').slice(1).sort();
+    assert.match(mcp ?? '', /^ {2}mcp\.kind must be one of/);
+    assert.deepEqual(others, [
+      '  mcp.method: Invalid type. Expected: string, given: integer',
+      '  principal.scopes: Invalid type. Expected: array, given: string',
+    ]);
+    assert.equal(odd.code, 2);
+  });
+
+  test('says what a log has lost, and goes on', async () => {
+    const { code, output } = await given((input) => {
+      delete input.principal.tokenId;
+    });
+    assert.match(output, /would have what .*input\.json lacks: principal: tokenId is required/);
+    assert.equal(code, 0);
   });
 });
 
@@ -238,6 +284,28 @@ describe('replay', () => {
     assert.equal(last.flips.allow_to_deny, lines.length);
   });
 
+  test('ends with a candidate that does not end', async () => {
+    const rules = `package mcp.inbound
+
+default decision := {"allow": false, "reason": "policy_denied"}
+
+decision := {"allow": true, "reason": "allowed"} if {
+	input.mcp.tool == "getBalance"
+	n := numbers.range(1, 1000)
+	every a in n { every b in n { every c in n { a + b + c > 0 } } }
+}
+`;
+    await mkdir(file('slow/mcp'), { recursive: true });
+    await writeFile(file('slow/mcp/inbound.rego'), rules);
+    await writeFile(file('slow/mcp/outbound.rego'), OUTBOUND);
+    const [line = ''] = (await readFile(file('log'), 'utf8')).split('\n');
+    await writeFile(file('often'), `${line}\n`.repeat(100));
+    const { code, output } = await run('replay', '--bundle', file('slow'), file('often'));
+    assert.match(output, /replayed {2}10 of 10 lines[\s\S]*too slow {2}10 evaluations .*; the rest was not replayed\n/);
+    assert.match(output, /getBalance: allow → deny \(policy_timeout\)/);
+    assert.equal(code, 1);
+  });
+
   test('ends where it is told to', async () => {
     const { output } = await run('replay', '--bundle', BUNDLE, '--limit', '7', file('morning'), file('morning'));
     assert.match(output, /replayed {2}7 of 7 lines/);
@@ -293,6 +361,17 @@ describe('explain', () => {
     const { code, output } = await explain('expired');
     assert.match(output, /policy {4}was not asked\n\nPolicy did not decide this\.\nThe token has expired\.\nGet a fresh token/);
     assert.equal(code, 0);
+  });
+
+  test('what cannot be read may be what is looked for', async () => {
+    const broken = JSON.stringify({ type: 'decision', decision_id: 'lost', timestamp: 'x' });
+    await writeFile(file('damaged'), `${broken}\n${broken.slice(0, 40)}\n${broken}\n${broken.replace(':', ';')}\n`);
+    const one = await run('explain', 'nowhere', '--log', file('damaged'));
+    assert.match(one.output, /nowhere is not in .*damaged, as far as it can be read: 1 line cannot, and may be the one\n/);
+    await writeFile(file('damaged'), `${broken.slice(0, 40)}\n${broken.replace(':', ';')}\n`);
+    const two = await run('explain', 'lost', '--log', file('damaged'));
+    assert.match(two.output, /lost is not in .*: 2 lines cannot, and it may be one of them\n/);
+    assert.deepEqual([one.code, two.code], [2, 2]);
   });
 
   test('as JSON', async () => {
