@@ -48,13 +48,13 @@ function summary({ candidate, against, totals, flips }: Replayed): string[] {
     `replayed  ${totals.replayed} of ${totals.lines} lines${from}`,
     `against   ${against === null ? `what was recorded, by revision ${[...totals.revisions.keys()].join(', ') || 'none'}` : `${against.path}, revision ${against.revision}`}`,
     ...(totals.erased > 0 ? [`erased    ${totals.erased} of them were replayed on what the log has left of their input`] : []),
-    ...(totals.timedOut > 0 ? [`too slow  ${describeSlow(totals)}`] : []),
+    ...(totals.cutShort > 0 ? [`too much  ${describeSlow(totals)}`] : []),
   ];
 }
 
 function describeSlow(totals: Totals): string {
   const ended = isGivenUp(totals) ? '; the rest was not replayed' : '';
-  return `${totals.timedOut} evaluation${totals.timedOut === 1 ? '' : 's'} did not end in time and came out as policy_timeout${ended}`;
+  return `${totals.cutShort} evaluation${totals.cutShort === 1 ? '' : 's'} had to be ended, and came out as policy_timeout or policy_memory${ended}`;
 }
 
 function groupLines({ from, to, backend, what, count, examples, subjects, moreSubjects }: Group): string[] {
@@ -81,7 +81,7 @@ export function reportMarkdown(replayed: Replayed): string {
   if (doubtful.length > 0) lines.push(`**${UNCERTAIN}: ${flips.uncertain()}**`, '', ...table(doubtful), '');
   const notes = [
     ...(totals.erased > 0 ? [`${totals.erased} were replayed on what the log has left of their input.`] : []),
-    ...(totals.timedOut > 0 ? [`Too slow: ${describeSlow(totals)}.`] : []),
+    ...(totals.cutShort > 0 ? [`Too much: ${describeSlow(totals)}.`] : []),
     ...(flips.ungrouped() > 0 ? [`${flips.ungrouped()} more are in groups beyond the limit.`] : []),
     ...skipped(totals).map(([why, count]) => `${count} not replayed: ${why}.`),
   ];

@@ -24,8 +24,8 @@ export interface Totals {
   /** Of those: with something of the input erased. */
   erased: number;
   readonly notReplayed: Partial<Record<NotReplayed, number>>;
-  /** Evaluations that did not end in time. */
-  timedOut: number;
+  /** Evaluations that had to be ended: out of time, or out of memory. */
+  cutShort: number;
   /** Revisions of the lines that were replayed, and how many; bounded. */
   readonly revisions: Map<string, number>;
   firstAt: string | null;
@@ -48,7 +48,7 @@ export function createReplay(candidate: Ask, against: Ask | null, flips: Flips):
     lines: 0,
     replayed: 0,
     erased: 0,
-    timedOut: 0,
+    cutShort: 0,
     notReplayed: {},
     revisions: new Map(),
     firstAt: null,
@@ -62,7 +62,7 @@ export function createReplay(candidate: Ask, against: Ask | null, flips: Flips):
 
   async function answer(ask: Ask, input: string, atMs: number): Promise<Answer> {
     const judged = await ask(input, atMs);
-    if (isTimedOut(judged)) totals.timedOut++;
+    if (isCutShort(judged)) totals.cutShort++;
     return answerOf(judged);
   }
 
@@ -95,15 +95,41 @@ export function createReplay(candidate: Ask, against: Ask | null, flips: Flips):
   return { take, totals };
 }
 
-/** As many are waited for: a policy that never ends would be waited for for each line. */
-export const MAX_TIMED_OUT = 10;
+/** Decisions under way: they go to the thread together; one by one the way there takes longer than the evaluation. */
+const MAX_WAITING = 64;
 
-export function isGivenUp({ timedOut }: Totals): boolean {
-  return timedOut >= MAX_TIMED_OUT;
+/** Until there are no more, `limit` were replayed or the policy is given up. @param onFlip one after the other, in their order. */
+export async function replayAll(
+  events: AsyncIterable<LogEvent>,
+  { take, totals }: Replay,
+  limit: number,
+  onFlip: (flip: Flip) => Promise<void>,
+): Promise<void> {
+  const waiting: Promise<Flip | null>[] = [];
+  const tellFirst = async (): Promise<void> => {
+    const flip = await waiting.shift();
+    if (flip) await onFlip(flip);
+  };
+  for await (const event of events) {
+    waiting.push(take(event));
+    // Where one took too much they are asked one by one: all that are under way would have to be waited for.
+    const most = totals.cutShort > 0 || totals.replayed <= 1 ? 0 : MAX_WAITING;
+    while (waiting.length > most) await tellFirst();
+    if (totals.replayed >= limit || isGivenUp(totals)) break;
+  }
+  while (waiting.length > 0) await tellFirst();
 }
 
-function isTimedOut({ inbound, outbound }: Judged): boolean {
-  return (outbound ?? inbound).reason === 'policy_timeout';
+/** As many are waited for: a policy that never ends would be waited for for each line. */
+export const MAX_CUT_SHORT = 10;
+
+export function isGivenUp({ cutShort }: Totals): boolean {
+  return cutShort >= MAX_CUT_SHORT;
+}
+
+function isCutShort({ inbound, outbound }: Judged): boolean {
+  const { reason } = outbound ?? inbound;
+  return reason === 'policy_timeout' || reason === 'policy_memory';
 }
 
 function count(totals: Totals, { revision, timestamp }: Recorded, erased: boolean): void {

@@ -3,13 +3,13 @@
  * compared is policy's own word: what happened after it, such as an exchange that failed, is no part of a policy.
  */
 import { readConfigFile } from '../app/config-file.ts';
-import { createFlips, type Flips, KINDS } from './flips.ts';
+import { createFlips, type Flip, type Flips, KINDS } from './flips.ts';
 import { EXIT, type Io, readArguments, readNumber, showProgress, ToolError, UsageError } from './io.ts';
 import { type Judge, MOST_TTL_SECONDS, openJudge } from './judge.ts';
 import { openToolOpa } from './loading.ts';
 import { type LogEvent, readEvents } from './log-events.ts';
 import { type Replayed, reportJson, reportMarkdown, reportText } from './replay-report.ts';
-import { createReplay, isGivenUp, MAX_TIMED_OUT, NOT_REPLAYED, type NotReplayed, type Totals } from './replay-run.ts';
+import { createReplay, isGivenUp, MAX_CUT_SHORT, NOT_REPLAYED, type NotReplayed, replayAll, type Totals } from './replay-run.ts';
 
 export const HELP = `mcp-ext-authz policy replay --bundle NEW [--against OLD] decisions.ndjson…
 
@@ -29,7 +29,7 @@ The log may have erased arguments. Against the record such decisions cannot be j
 shown apart and do not fail. With --against both policies see the same, and they count.
 
 An evaluation may take a second, or policy.timeoutMs of --config where that is more; else it comes out as policy_timeout. After
-${MAX_TIMED_OUT} of these it ends, and exits with 1 but for --fail-on none.
+${MAX_CUT_SHORT} that took too long or too much memory it ends, and exits with 1 but for --fail-on none.
 `;
 
 const OPTIONS = {
@@ -115,14 +115,11 @@ async function replayFiles(
   const asked = await candidate.openTimed(timeoutMs);
   const old = against === null ? null : await against.openTimed(timeoutMs);
   try {
-    const { take, totals } = createReplay(asked.ask, old === null ? null : old.ask, flips);
+    const replay = createReplay(asked.ask, old === null ? null : old.ask, flips);
     const begun = performance.now();
-    for await (const event of readAll(files)) {
-      const flip = await take(event);
-      if (flip !== null && !each(flip)) await untilWritten(io);
-      if (totals.replayed >= limit || isGivenUp(totals)) break;
-    }
-    return { candidate, against, totals, flips, seconds: (performance.now() - begun) / 1000 };
+    const onFlip = async (flip: Flip): Promise<void> => (each(flip) ? undefined : untilWritten(io));
+    await replayAll(readAll(files), replay, limit, onFlip);
+    return { candidate, against, totals: replay.totals, flips, seconds: (performance.now() - begun) / 1000 };
   } finally {
     await Promise.all([asked.close(), old?.close()]);
   }

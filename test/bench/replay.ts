@@ -7,7 +7,7 @@ import { createFlips } from '../../src/tools/flips.ts';
 import { openJudge } from '../../src/tools/judge.ts';
 import { openToolOpa } from '../../src/tools/loading.ts';
 import { readEvents } from '../../src/tools/log-events.ts';
-import { createReplay } from '../../src/tools/replay-run.ts';
+import { createReplay, replayAll } from '../../src/tools/replay-run.ts';
 import { morning, POLICIES, recordedLine } from '../support/decision-lines.ts';
 
 interface Options {
@@ -34,11 +34,12 @@ export async function measureReplay({ dir, quick, say, progress }: Options): Pro
   progress('replaying …');
   const flips = createFlips(3);
   const timed = await judge.openTimed(1000);
-  const { take, totals } = createReplay(timed.ask, null, flips);
+  const replay = createReplay(timed.ask, null, flips);
+  const { totals } = replay;
   const before = process.memoryUsage().rss;
   const cpu = process.cpuUsage();
   const begun = performance.now();
-  for await (const event of readEvents(file)) await take(event);
+  await replayAll(readEvents(file), replay, Number.POSITIVE_INFINITY, async () => undefined);
   const seconds = (performance.now() - begun) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   await timed.close();

@@ -9,7 +9,7 @@ import { encodeCheckResponse } from '../../../src/ext-authz/wire.ts';
 import type { HttpFacts } from '../../../src/http.ts';
 import type { PolicyInput } from '../../../src/policy/input.ts';
 import { createFlips } from '../../../src/tools/flips.ts';
-import type { Judge } from '../../../src/tools/judge.ts';
+import type { Judged } from '../../../src/tools/judge.ts';
 import { createReplay } from '../../../src/tools/replay-run.ts';
 import { callOf, request, SUBJECT_TOKEN } from '../support/facts.ts';
 import { fakePolicy, fakePorts } from '../support/ports.ts';
@@ -186,12 +186,10 @@ suite('the URI of a resource', () => {
   });
 
   test('makes a replay that comes out otherwise uncertain', async () => {
-    const refusing = {
-      ask: () => ({ inbound: { allow: false, reason: 'policy_denied' }, outbound: null, token: null }),
-    } as unknown as Judge;
+    const refused: Judged = { inbound: { allow: false, reason: 'tool_forbidden' }, outbound: null, token: null };
     const flip = async (uri: string) => {
       const { text } = await lineOf(about('resources/read', { uri }));
-      return createReplay(refusing, null, createFlips(1)).take({ text });
+      return createReplay(async () => refused, null, createFlips(1)).take({ text });
     };
     assert.deepEqual([(await flip('file:///a'))?.kind, (await flip('file:///a'))?.uncertain], ['allow_to_deny', false]);
     assert.equal((await flip(`file:///a?${S}`))?.uncertain, true);

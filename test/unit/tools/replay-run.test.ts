@@ -149,10 +149,13 @@ describe('a decision', () => {
 
   test('that did not end in time is counted, and the report says so', async () => {
     const { report, totals, found } = await replay([LINE, LINE], judge(refused('policy_timeout')));
-    assert.deepEqual([found[0]?.to, totals.timedOut], ['deny (policy_timeout)', 2]);
-    assert.match(reportText(report), /^too slow {2}2 evaluations did not end in time and came out as policy_timeout$/m);
+    assert.deepEqual([found[0]?.to, totals.cutShort], ['deny (policy_timeout)', 2]);
+    assert.match(
+      reportText(report),
+      /^too much {2}2 evaluations had to be ended, and came out as policy_timeout or policy_memory$/m,
+    );
     const { report: many } = await replay(Array(10).fill(LINE), judge(refused('policy_timeout')));
-    assert.match(reportMarkdown(many), /^- Too slow: 10 evaluations .*; the rest was not replayed\.$/m);
+    assert.match(reportMarkdown(many), /^- Too much: 10 evaluations .*; the rest was not replayed\.$/m);
   });
 
   test("whose end was not the policy's is compared by what policy said", async () => {
