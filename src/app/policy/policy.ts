@@ -38,6 +38,7 @@ export async function startPolicy(config: Config, observers: Observers): Promise
   const unlock = persistDirectory === undefined ? null : await claim(persistDirectory);
   const live = await openPlace(config, 'policy', observers);
   let beside = await openPlace(config, 'shadow', observers);
+  let leaving: Promise<unknown> = Promise.resolve();
   const orders = persistDirectory === undefined ? null : watchOrders({ directory: persistDirectory, carryOut, onFailure });
 
   async function carryOut(order: Order): Promise<void> {
@@ -80,14 +81,14 @@ export async function startPolicy(config: Config, observers: Observers): Promise
     const fresh = await openPlace(next, 'shadow', observers);
     return () => {
       beside = fresh;
-      void before?.stop();
+      leaving = Promise.allSettled([leaving, before?.stop()]);
       void startBeside();
     };
   }
 
   async function stop(): Promise<void> {
     await orders?.stop();
-    await Promise.all([live?.stop(), beside?.stop()]);
+    await Promise.all([live?.stop(), beside?.stop(), leaving]);
     await unlock?.();
   }
 
@@ -128,12 +129,13 @@ async function openPlace(config: Config, slot: SlotName, observers: Observers): 
   const reader = openBundleReader(persistDirectory === undefined ? {} : { compiledDirectory: persistDirectory });
   const plan = await planPolicy(config, slot, reader);
   if (plan === null) return null;
+  const report = createPolicyReport(slot, observers);
   const source = createPolicySource({
     plan,
     // What was never in force need not be remembered, and may go back.
     store: slot === 'policy' ? planStore(config, slot) : null,
     isFree: slot === 'shadow',
-    observer: createPolicyReport(slot, observers),
+    observer: report,
     now: Date.now,
     random: Math.random,
     later: (ms, work) => {
@@ -145,6 +147,7 @@ async function openPlace(config: Config, slot: SlotName, observers: Observers): 
     source,
     prepare: async (next) => source.prepare((await planPolicy(next, slot, reader)) as PolicyPlan),
     stop: async () => {
+      report.end();
       await Promise.all([reader.close(), source.stop()]);
     },
   };
