@@ -91,6 +91,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     config: () => live.config,
     live: policy.state,
     candidate: policy.candidate,
+    watch: policy.watch,
     write: decisionLog.writeShadow,
     now: Date.now,
     random: Math.random,

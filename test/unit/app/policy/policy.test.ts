@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { suite, type TestContext, test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { startPolicy } from '../../../../src/app/policy/policy.ts';
 import { createMetrics } from '../../../../src/telemetry/metrics.ts';
-import { packBundle } from '../../support/bundles.ts';
+import { echoBundle, packBundle } from '../../support/bundles.ts';
 import { createWorld } from '../../support/world.ts';
 
 /** Plain Rego, so that it takes OPA a while. */
@@ -20,7 +20,8 @@ async function start(t: TestContext, candidate: Uint8Array | string) {
   const metrics = createMetrics('1');
   const logged: string[] = [];
   const withCandidate = world.config((config) => {
-    config.policy.shadow = { bundleFile: world.path('candidate.tar.gz') };
+    config.policy.polling = { minDelayMs: 10, maxDelayMs: 20 };
+    config.policy.shadow = { bundleFile: world.path('candidate.tar.gz'), polling: { minDelayMs: 10, maxDelayMs: 20 } };
   });
   const policy = await startPolicy(withCandidate, {
     metrics,
@@ -29,7 +30,7 @@ async function start(t: TestContext, candidate: Uint8Array | string) {
   t.after(policy.stop);
   const shown = async () => (await metrics.register.metrics()).split('\n').filter((line) => line.includes('bundle="shadow"'));
   const until = async (holds: () => boolean): Promise<void> => {
-    while (!holds()) await nextTurn();
+    while (!holds()) await pause(5);
   };
   const remove = async (): Promise<void> => (await policy.prepare(world.config()))();
   return { world, withCandidate, policy, logged, shown, until, remove };
@@ -61,4 +62,21 @@ suite('a candidate that the configuration no longer has', { timeout: 60_000 }, (
     );
     assert.deepEqual(await shown(), []);
   });
+});
+
+test('who watches is told of what is in force, what is beside it, and of another configuration', {
+  timeout: 60_000,
+}, async (t) => {
+  const { world, policy, until, remove } = await start(t, await echoBundle({ revision: 'candidate-1' }));
+  await until(() => policy.candidate()?.revision === 'candidate-1');
+  const seen: string[] = [];
+  policy.watch(() => seen.push(`${policy.state().revision} ${policy.candidate()?.revision}`));
+  await writeFile(world.path('candidate.tar.gz'), await echoBundle({ revision: 'candidate-2' }));
+  await until(() => seen.length === 1);
+  await policy.promote();
+  await world.writeBundle({ revision: 'echo-2' });
+  await until(() => seen.length === 3);
+  assert.deepEqual(seen, ['echo-1 candidate-2', 'candidate-2 candidate-2', 'echo-2 candidate-2']);
+  await remove();
+  assert.equal(seen.at(-1), 'echo-2 undefined');
 });
