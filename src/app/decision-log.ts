@@ -35,6 +35,8 @@ export interface OpenDecisionLog extends Pick<DecisionLog, 'write' | 'writeShado
   readonly labels: Readonly<Record<'id' | 'version', string>>;
   /** Gauges that are read when somebody looks. */
   readonly collect: () => void;
+  /** Of lines for a service; null while they arrive. */
+  readonly lastUploadFailure: () => { readonly message: string; readonly httpCode: number | null } | null;
   /** Resolves when every line has left the process, or cannot. */
   readonly end: () => Promise<void>;
 }
@@ -106,6 +108,7 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
       collect: () => {
         for (const { name, buffered } of sinks) metrics?.logBuffered.set({ sink: name }, buffered());
       },
+      lastUploadFailure: () => null,
       end: async () => {
         await decisionLog.end(END_MS);
         await Promise.all(services.map((service) => service.close()));
