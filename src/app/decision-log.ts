@@ -30,9 +30,11 @@ export interface DecisionLogParts {
   readonly standard: Writable;
 }
 
+type Labels = Readonly<Record<string, string>> & Readonly<Record<'id' | 'version', string>>;
+
 export interface OpenDecisionLog extends Pick<DecisionLog, 'write' | 'writeShadow' | 'isFull'> {
   /** Who writes; the status says the same. */
-  readonly labels: Readonly<Record<'id' | 'version', string>>;
+  readonly labels: Labels;
   /** Gauges that are read when somebody looks. */
   readonly collect: () => void;
   /** Of lines for a service; null while they arrive. */
@@ -48,7 +50,7 @@ const TELL_EVERY_MS = 60_000;
 export async function openDecisionLog(config: Config, parts: DecisionLogParts): Promise<OpenDecisionLog> {
   const settings = config.decisionLog;
   const { metrics } = parts;
-  const labels = { id: randomUUID(), version: VERSION };
+  const labels: Labels = { ...config.labels, id: randomUUID(), version: VERSION };
   const tell = createTold(parts.log);
   const onLost: OnLost = (sink, reason, count) => {
     metrics?.logDropped.inc({ sink, reason }, count);
@@ -126,11 +128,7 @@ function openService({ services }: Config, name: string): Service {
   return createService(settings);
 }
 
-async function openChain(
-  { chain }: Config['decisionLog'],
-  labels: Readonly<Record<'id' | 'version', string>>,
-  continues: ChainEnd | null,
-) {
+async function openChain({ chain }: Config['decisionLog'], labels: Labels, continues: ChainEnd | null) {
   if (chain === undefined) return undefined;
   const key = createPrivateKey(await readFile(chain.keyFile));
   return {
