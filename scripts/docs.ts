@@ -243,8 +243,16 @@ function belowOf(schema: Schema, path: string): Setting[] {
   if (isSecret(schema)) return [];
   if (schema.properties !== undefined) return members(schema, path);
   if (schema.items !== undefined) return belowOf(schema.items, `${path}[]`);
-  if (typeof schema.additionalProperties === 'object') return belowOf(schema.additionalProperties, `${path}.NAME`);
+  if (typeof schema.additionalProperties === 'object') {
+    const { description } = schema.additionalProperties;
+    // A value that says what it is stands for itself.
+    return (description === undefined ? belowOf : entry)(schema.additionalProperties, `${path}.NAME`);
+  }
   return alternatives(schema.anyOf ?? schema.oneOf ?? [], path);
+}
+
+function entry(schema: Schema, path: string): Setting[] {
+  return setting(schema, path, false);
 }
 
 /** Settings of a choice by `method`, each once, with the methods that it goes with. */

@@ -91,6 +91,7 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     config: () => live.config,
     live: policy.state,
     candidate: policy.candidate,
+    watch: policy.watch,
     write: decisionLog.writeShadow,
     now: Date.now,
     random: Math.random,
@@ -124,30 +125,35 @@ async function open(config: Config, log: Log, opened: Opened): Promise<App> {
     await warmKeys(live);
   }
 
+  function collect(): void {
+    counts.flush();
+    decisionLog.collect();
+    collectGauges(metrics, live);
+  }
+
   const admin = await serveAdmin({
     listen: config.admin.listen,
     register: metrics.register,
     readiness: () =>
       describeReadiness({ live, policy: policy.state(), shadow: shadow.state(), draining, logFull: decisionLog.isFull() }),
-    collect: () => {
-      counts.flush();
-      decisionLog.collect();
-      collectGauges(metrics, live);
-    },
+    collect,
   });
   opened.push(admin.close);
   const wellKnown = config.wellKnown && (await serveWellKnown(config.wellKnown.listen, () => live));
   if (wellKnown !== undefined) opened.push(wellKnown.close);
   await warmKeys(live);
-  const isLogFull = decisionLog.isFull;
+  const { labels, isFull: isLogFull, lastUploadFailure } = decisionLog;
+  const { state, candidateState } = policy;
   opened.push(
     startStatus({
       ...observers,
       config,
-      labels: decisionLog.labels,
-      policy: policy.state,
-      candidate: policy.candidateState,
+      labels,
+      policy: state,
+      candidate: candidateState,
       isLogFull,
+      lastUploadFailure,
+      collect,
     }),
   );
   const server = await startServer({

@@ -7,6 +7,7 @@ import { catalog } from './config-schema/catalog.ts';
 import { decisionLog } from './config-schema/decision-log.ts';
 import { authorizationServerFacade } from './config-schema/facade.ts';
 import { frontDoor, processing } from './config-schema/front-door.ts';
+import { labels } from './config-schema/labels.ts';
 import { listen, MAX_MS, MIB, milliseconds, name, positive, secret, tokenHeader, url } from './config-schema/parts.ts';
 import { policy } from './config-schema/policy.ts';
 import { entrance } from './config-schema/resource.ts';
@@ -195,6 +196,7 @@ export const configSchema = z.strictObject({
   services,
   policy,
   delegation: delegation.describe('The token that a backend gets.'),
+  labels,
   decisionLog,
   status,
 });

@@ -1,40 +1,30 @@
 /**
- * One process to a directory. It is held by a Unix socket in it: what listens there lives, whatever its number is and in whichever
- * container, and what does not is left over.
+ * One process to a directory. What holds it is a lock of the kernel's on a file in it, taken by way of SQLite: it ends with its
+ * process, however that ends and in whichever container, so nothing is left over that somebody would have to judge and remove.
  */
-import { rm } from 'node:fs/promises';
-import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 
-const LOCK = 'lock.sock';
+const FILE = 'lock';
+/** Of two that begin at once each can be in the other's way for a moment. */
+const PATIENCE_MS = 250;
+const BUSY = 5;
 
-/** Resolves to how to give it up; rejects where another process has it, or the path is too long for a socket. */
+/** Resolves to how to give it up; rejects where another process has it. */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
-  const path = join(directory, LOCK);
-  const server = await listen(path).catch(async (cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'EADDRINUSE') throw new Error(`${directory} cannot be locked`, { cause });
-    if (await isAnswered(path)) throw new Error(`${directory} is used by another process`);
-    await rm(path, { force: true });
-    return listen(path);
-  });
-  server.unref();
-  return () => new Promise((resolve) => server.close(() => resolve()));
-}
-
-function listen(path: string): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
-    server.once('error', reject).listen(path, () => resolve(server));
-  });
-}
-
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const settle = (isAlive: boolean): void => {
-      socket.destroy();
-      resolve(isAlive);
-    };
-    socket.once('connect', () => settle(true)).once('error', () => settle(false));
-  });
+  // Only who locks needs a Node that has it.
+  const { DatabaseSync } = await import('node:sqlite');
+  // The file is opened in no other way: whichever descriptor of it a process closes first takes all its locks away.
+  const file = new DatabaseSync(join(directory, FILE), { open: false, timeout: PATIENCE_MS });
+  try {
+    file.open();
+    // Nothing is ever written, so there is nothing to be rolled back.
+    file.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
+  } catch (cause) {
+    if (file.isOpen) file.close();
+    if ((cause as { readonly errcode?: number }).errcode === BUSY) throw new Error(`${directory} is used by another process`);
+    throw new Error(`${directory} cannot be locked`, { cause });
+  }
+  return async () => {
+    if (file.isOpen) file.close();
+  };
 }

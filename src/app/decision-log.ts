@@ -32,9 +32,11 @@ export interface DecisionLogParts {
   readonly standard: Writable;
 }
 
+type Labels = Readonly<Record<string, string>> & Readonly<Record<'id' | 'version', string>>;
+
 export interface OpenDecisionLog extends Pick<DecisionLog, 'write' | 'writeShadow' | 'isFull'> {
   /** Who writes; the status says the same. */
-  readonly labels: Readonly<Record<'id' | 'version', string>>;
+  readonly labels: Labels;
   /** Gauges that are read when somebody looks. */
   readonly collect: () => void;
   /** Why the last request with lines to a service failed; null where it did not. Safe to show. */
@@ -55,7 +57,7 @@ const END_MS = 5000;
 export async function openDecisionLog(config: Config, parts: DecisionLogParts): Promise<OpenDecisionLog> {
   const settings = config.decisionLog;
   const { metrics } = parts;
-  const labels = { id: randomUUID(), version: VERSION };
+  const labels: Labels = { ...config.labels, id: randomUUID(), version: VERSION };
   const tell = createToldLog(parts.log, () => performance.now());
   const onLost: OnLost = (sink, reason, count) => {
     metrics?.logDropped.inc({ sink, reason }, count);

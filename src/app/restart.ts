@@ -9,6 +9,7 @@ const FIXED: Readonly<Record<string, (config: Config) => unknown>> = {
   'frontDoor.listen': ({ frontDoor }) => frontDoor?.listen,
   'processing.maxInFlight': ({ processing }) => processing?.maxInFlight,
   'policy.persistDirectory': ({ policy }) => policy.persistDirectory,
+  labels: ({ labels }) => labels,
   decisionLog: ({ decisionLog }) => decisionLog,
   status: ({ status, services }) => status && [status, services.find(({ name }) => name === status.service)],
 };

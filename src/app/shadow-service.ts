@@ -34,6 +34,8 @@ export interface ShadowServiceOptions {
   readonly live: () => { readonly digest: string | null };
   /** What is beside it; null while there is nothing. */
   readonly candidate: () => LoadedCandidate | null;
+  /** Calls whenever one of the two above is another, or the configuration. */
+  readonly watch: (onChanged: () => void) => void;
   readonly write: (event: ShadowEvent) => void;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -80,7 +82,11 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
   const counted = new Set<string>();
   let current: { readonly candidate: LoadedCandidate; readonly shadow: Shadow<About> } | null = null;
   let promoted = false;
+  let closed = false;
   resetCounts();
+  // Nobody may ask for anything for a long time, and a scrape shows what is there.
+  options.watch(look);
+  look();
 
   function openSampler(): () => boolean {
     return createSampler({ ratio: rules.sampleRatio, maxPerSecond: rules.maxLinesPerSecond, now, random: options.random });
@@ -99,6 +105,7 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
 
   /** The candidate as it is now; one that took another's place begins with counts of its own. */
   function look(): typeof current {
+    if (closed) return current;
     const candidate = options.candidate();
     if (takeRules() || candidate !== (current?.candidate ?? null)) {
       void current?.shadow.close();
@@ -183,7 +190,10 @@ export function createShadowService(options: ShadowServiceOptions): ShadowServic
       return watched && { revision: watched.candidate.revision, promoted };
     },
     settle: async () => current?.shadow.settle(),
-    close: async () => current?.shadow.close(),
+    close: async () => {
+      closed = true;
+      await current?.shadow.close();
+    },
   };
 }
 

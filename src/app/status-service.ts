@@ -2,7 +2,8 @@
 import type { Config } from '../config.ts';
 import { createService } from '../services/service.ts';
 import { createStatusReporter } from '../telemetry/status.ts';
-import type { BundleFacts } from '../telemetry/status-update.ts';
+import { statusMetrics } from '../telemetry/status-metrics.ts';
+import type { BundleFacts, UploadFailure } from '../telemetry/status-update.ts';
 import type { PolicyState } from './policy/state.ts';
 import type { Observers } from './ports.ts';
 
@@ -14,6 +15,9 @@ export interface StatusParts extends Observers {
   /** Null where the configuration has no candidate. */
   readonly candidate: () => PolicyState | null;
   readonly isLogFull: () => boolean;
+  readonly lastUploadFailure: () => UploadFailure | null;
+  /** Gauges that are read when somebody looks. */
+  readonly collect: () => void;
 }
 
 /** Gives how to end it. */
@@ -27,7 +31,17 @@ export function startStatus({ config, metrics, log, ...parts }: StatusParts): ()
   const reporter = createStatusReporter({
     send: service.send,
     path: partition === undefined ? resource : `${resource}/${partition}`,
-    facts: () => ({ labels: parts.labels, bundles: bundlesOf(parts), decisionLogError: parts.isLogFull() ? 'full' : null }),
+    facts: () => ({
+      labels: parts.labels,
+      bundles: bundlesOf(parts),
+      decisionLogError: parts.isLogFull() ? 'full' : null,
+      uploadFailure: parts.lastUploadFailure(),
+    }),
+    metrics: async () => {
+      if (!status.metrics) return null;
+      parts.collect();
+      return statusMetrics(metrics.register);
+    },
     minIntervalMs,
     maxIntervalMs,
     log,

@@ -15,6 +15,10 @@ export const status = z
       .regex(/^[A-Za-z0-9._~-]+(\/[A-Za-z0-9._~-]+)*$/, 'use letters, digits and ._~-, with / between')
       .optional()
       .describe("Appended to the path, as OPA's `partition_name`."),
+    metrics: z
+      .boolean()
+      .default(true)
+      .describe('Whether the metrics of this service go with it, as those of OPA do; those of Node do not.'),
     minIntervalMs: milliseconds(1000, 'No second upload within this time; changes in between are told together.'),
     maxIntervalMs: milliseconds(300_000, 'An upload at least this often, also when nothing changes.'),
   })

@@ -14,11 +14,20 @@ export interface BundleFacts {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
+/** Why lines for a service do not arrive there. */
+export interface UploadFailure {
+  readonly message: string;
+  /** Null where nothing answered. */
+  readonly httpCode: number | null;
+}
+
 export interface StatusFacts {
   readonly labels: Readonly<Record<string, string>>;
   readonly bundles: readonly BundleFacts[];
   /** Null where decisions are recorded. */
   readonly decisionLogError: string | null;
+  /** Null while lines arrive, or none are sent. */
+  readonly uploadFailure: UploadFailure | null;
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -26,20 +35,31 @@ type Json = Readonly<Record<string, unknown>>;
 /** As Go writes a time that never was. */
 const NEVER = '0001-01-01T00:00:00Z';
 
-export function statusUpdate({ labels, bundles, decisionLogError }: StatusFacts): Json {
+/** @param metrics as they are; null: none are told. */
+export function statusUpdate({ labels, bundles, decisionLogError, uploadFailure }: StatusFacts, metrics: Json | null): Json {
   // A policy may be in force while a later bundle is refused, or a candidate beside it is missing: that is said of the bundle.
   const isActive = bundles[0]?.activatedAt != null;
   const broken = decisionLogError !== null;
   return {
     labels,
     bundles: Object.fromEntries(bundles.map((bundle) => [bundle.name, bundleStatus(bundle)])),
-    decision_logs: broken ? { code: 'decision_log_error', message: decisionLogError } : {},
+    decision_logs: decisionLogStatus(decisionLogError, uploadFailure),
+    ...(metrics === null ? {} : { metrics }),
     plugins: {
       bundle: { state: isActive ? 'OK' : 'NOT_READY' },
+      // As in OPA: what is not uploaded yet is tried again, and is nothing that the plugin does wrong.
       decision_logs: broken ? { state: 'ERROR', message: decisionLogError } : { state: 'OK' },
       status: { state: 'OK' },
     },
   };
+}
+
+/** A log that takes nothing more may be so because of its service: that says more. */
+function decisionLogStatus(error: string | null, upload: UploadFailure | null): Json {
+  const message = upload?.message ?? error;
+  if (message === null) return {};
+  const httpCode = upload?.httpCode ?? null;
+  return { code: 'decision_log_error', message, ...(httpCode === null ? {} : { http_code: httpCode }) };
 }
 
 function bundleStatus({ name, revision, sizeBytes, error, ...times }: BundleFacts): Json {
@@ -69,7 +89,7 @@ function timeText(ms: number | null): string {
 }
 
 /** The same text for what says the same, whenever it was asked. */
-export function fingerprint({ labels, bundles, decisionLogError }: StatusFacts): string {
+export function fingerprint({ labels, bundles, decisionLogError, uploadFailure }: StatusFacts): string {
   const said = bundles.map(({ requestedAt: _asked, answeredAt: _answered, ...rest }) => rest);
-  return JSON.stringify([labels, said, decisionLogError]);
+  return JSON.stringify([labels, said, decisionLogError, uploadFailure]);
 }

@@ -11,6 +11,8 @@ export interface StatusOptions {
   readonly send: Service['send'];
   readonly path: string;
   readonly facts: () => StatusFacts;
+  /** What goes with them; null: nothing does. A change there is no reason to tell. */
+  readonly metrics: () => Promise<Readonly<Record<string, unknown>> | null>;
   /** Also how often it is looked for changes. */
   readonly minIntervalMs: number;
   readonly maxIntervalMs: number;
@@ -35,7 +37,7 @@ const LAST_UPLOAD_MS = 2000;
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 export function createStatusReporter(options: StatusOptions): StatusReporter {
-  const { send, path, facts, minIntervalMs, maxIntervalMs, log, onUpload, now } = options;
+  const { send, path, facts, metrics, minIntervalMs, maxIntervalMs, log, onUpload, now } = options;
   let told: string | null = null;
   let toldAt = Number.NEGATIVE_INFINITY;
   let pauseMs = 0;
@@ -59,7 +61,7 @@ export function createStatusReporter(options: StatusOptions): StatusReporter {
       const { status } = await send(path, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(statusUpdate(current)),
+        body: JSON.stringify(statusUpdate(current, await metrics())),
         maxBytes: MAX_ANSWER_BYTES,
         timeoutMs,
       });

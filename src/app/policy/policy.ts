@@ -30,6 +30,8 @@ export interface RunningPolicy {
   readonly promote: (revision?: string) => Promise<void>;
   /** Gives how to put the policy section of another configuration in force; rejects where it cannot be. */
   readonly prepare: (next: Config) => Promise<() => void>;
+  /** Called from now on whenever something else is in force or beside it, or another configuration says what. */
+  readonly watch: (onChanged: () => void) => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -39,8 +41,11 @@ export async function startPolicy(config: Config, observers: Observers): Promise
   const { persistDirectory } = config.policy;
   if (persistDirectory !== undefined) await mkdir(persistDirectory, { recursive: true, mode: 0o700 });
   const unlock = persistDirectory === undefined ? null : await claim(persistDirectory);
-  const live = await openPlace(config, 'policy', observers);
-  let beside = await openPlace(config, 'shadow', observers);
+  let onChanged = (): void => {};
+  const openSlot = (from: Config, slot: SlotName) => openPlace(from, slot, observers, () => onChanged());
+  const live = await openSlot(config, 'policy');
+  let beside = await openSlot(config, 'shadow');
+  let leaving: Promise<unknown> = Promise.resolve();
   const orders = persistDirectory === undefined ? null : watchOrders({ directory: persistDirectory, carryOut, onFailure });
 
   async function carryOut(order: Order): Promise<void> {
@@ -75,6 +80,7 @@ export async function startPolicy(config: Config, observers: Observers): Promise
     return () => {
       swap();
       nextBeside();
+      onChanged();
     };
   }
 
@@ -83,17 +89,17 @@ export async function startPolicy(config: Config, observers: Observers): Promise
     if (next.policy.shadow !== undefined && before !== null) {
       return before.prepare(next);
     }
-    const fresh = await openPlace(next, 'shadow', observers);
+    const fresh = await openSlot(next, 'shadow');
     return () => {
       beside = fresh;
-      void before?.stop();
+      leaving = Promise.allSettled([leaving, before?.stop()]);
       void startBeside();
     };
   }
 
   async function stop(): Promise<void> {
     await orders?.stop();
-    await Promise.all([live?.stop(), beside?.stop()]);
+    await Promise.all([live?.stop(), beside?.stop(), leaving]);
     await unlock?.();
   }
 
@@ -112,6 +118,9 @@ export async function startPolicy(config: Config, observers: Observers): Promise
     state: () => (live as Place).source.state(),
     candidate: () => beside?.source.policy() ?? null,
     candidateState: () => beside?.source.state() ?? null,
+    watch: (listener) => {
+      onChanged = listener;
+    },
     ...{ promote, prepare, stop },
   };
 }
@@ -129,17 +138,24 @@ interface Place {
 }
 
 /** Null where the configuration has no such slot. */
-async function openPlace(config: Config, slot: SlotName, observers: Observers): Promise<Place | null> {
+async function openPlace(config: Config, slot: SlotName, observers: Observers, onActivated: () => void): Promise<Place | null> {
   const { persistDirectory } = config.policy;
   const reader = openBundleReader(persistDirectory === undefined ? {} : { compiledDirectory: persistDirectory });
   const plan = await planPolicy(config, slot, reader);
   if (plan === null) return null;
+  const report = createPolicyReport(slot, observers);
   const source = createPolicySource({
     plan,
     // What was never in force need not be remembered, and may go back.
     store: slot === 'policy' ? planStore(config, slot) : null,
     isFree: slot === 'shadow',
-    observer: createPolicyReport(slot, observers),
+    observer: {
+      ...report,
+      onActivated: (...told) => {
+        report.onActivated(...told);
+        onActivated();
+      },
+    },
     now: Date.now,
     random: Math.random,
     later: (ms, work) => {
@@ -151,6 +167,7 @@ async function openPlace(config: Config, slot: SlotName, observers: Observers): 
     source,
     prepare: async (next) => source.prepare((await planPolicy(next, slot, reader)) as PolicyPlan),
     stop: async () => {
+      report.end();
       await Promise.all([reader.close(), source.stop()]);
     },
   };

@@ -5,19 +5,42 @@ import type { Observers } from '../ports.ts';
 import type { SlotName } from './loading.ts';
 import type { PolicyObserver } from './state.ts';
 
-export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers): PolicyObserver {
+export interface PolicyReport extends PolicyObserver {
+  /** What is cut short from here on is not told as a failure, and of a candidate that is gone no series stays. */
+  readonly end: () => void;
+}
+
+const LOADS = ['activated', 'refused'];
+const DOWNLOADS = ['changed', 'unchanged', 'failed'];
+const REFUSALS = Object.keys(BUNDLE_REFUSALS);
+
+export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers): PolicyReport {
   const isLive = bundle === 'policy';
   // A counter that is born at 1 is invisible to increase().
-  for (const outcome of ['activated', 'refused']) metrics.bundleLoads.inc({ bundle, outcome }, 0);
-  for (const outcome of ['changed', 'unchanged', 'failed']) metrics.bundleDownloads.inc({ bundle, outcome }, 0);
-  for (const reason of Object.keys(BUNDLE_REFUSALS)) metrics.bundleRefusals.inc({ bundle, reason }, 0);
+  for (const outcome of LOADS) metrics.bundleLoads.inc({ bundle, outcome }, 0);
+  for (const outcome of DOWNLOADS) metrics.bundleDownloads.inc({ bundle, outcome }, 0);
+  for (const reason of REFUSALS) metrics.bundleRefusals.inc({ bundle, reason }, 0);
   metrics.bundleFailing.set({ bundle }, 0);
   /** A server that is down is told of once, and once that it is back. */
   let told = '';
+  let ended = false;
+
+  function end(): void {
+    ended = true;
+    if (isLive) return;
+    for (const outcome of LOADS) metrics.bundleLoads.remove({ bundle, outcome });
+    for (const outcome of DOWNLOADS) metrics.bundleDownloads.remove({ bundle, outcome });
+    for (const reason of REFUSALS) metrics.bundleRefusals.remove({ bundle, reason });
+    metrics.bundleFailing.remove({ bundle });
+  }
 
   return {
-    onLooked: (outcome) => metrics.bundleDownloads.inc({ bundle, outcome }),
+    end,
+    onLooked: (outcome) => {
+      if (!ended) metrics.bundleDownloads.inc({ bundle, outcome });
+    },
     onActivated: ({ policy: { revision }, digest }, source) => {
+      if (ended) return;
       metrics.bundleLoads.inc({ bundle, outcome: 'activated' });
       if (isLive) {
         metrics.bundleInfo.reset();
@@ -32,6 +55,7 @@ export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers
       });
     },
     onRefused: ({ code, message }, cause) => {
+      if (ended) return;
       if (code !== 'download_failed') metrics.bundleLoads.inc({ bundle, outcome: 'refused' });
       metrics.bundleRefusals.inc({ bundle, reason: code });
       if (told === `${code} ${message}`) return;
@@ -40,6 +64,7 @@ export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers
       log('error', `the ${bundle} bundle was refused: what was in force stays`, { bundle, code, problem: message, ...because });
     },
     onState: ({ lastError, revision }) => {
+      if (ended) return;
       metrics.bundleFailing.set({ bundle }, lastError === null ? 0 : 1);
       if (lastError !== null || told === '') return;
       told = '';

@@ -1,18 +1,24 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { suite, type TestContext, test } from 'node:test';
 import { openDecisionLog } from '../../../src/app/decision-log.ts';
+import { denied, newFacts } from '../../../src/check/authorize.ts';
 import { decisionRecord } from '../../../src/check/record.ts';
 import { check } from '../../../src/check.ts';
 import { parseConfig } from '../../../src/config.ts';
+import { noFacts } from '../../../src/http.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
+import { VERSION } from '../../../src/version.ts';
 import { yamlOf } from '../support/config.ts';
 import { request } from '../support/facts.ts';
 import { fakePorts } from '../support/ports.ts';
 import { startService } from '../support/service.ts';
 import { createSink } from '../support/sink.ts';
+import { createWorld } from '../support/world.ts';
 
 const SECRET = 'c2VjcmV0LW9mLXRoZS1zaWRlY2Fy';
 
@@ -108,5 +114,24 @@ suite('the decision log of a process', () => {
     allow();
     await hears(/the decision log lost lines upload broken/);
     mkdirSync(bufferDirectory);
+  });
+
+  test('has the labels of the configuration in every line, beside those of each process', async (t) => {
+    const world = await createWorld(t);
+    const config = world.config((tree) => {
+      tree.labels = { app: 'ledger', region: 'eu' };
+    });
+    const log = await openDecisionLog(config, {
+      log: () => {},
+      metrics: null,
+      policy: () => null,
+      standard: new PassThrough(),
+    });
+    const verdict = denied({ reason: 'internal_error' }, newFacts(noFacts(), 'd1'), { allowedOrigins: new Set() });
+    log.write(verdict, decisionRecord(verdict), 1, false);
+    await log.end();
+    const { labels } = JSON.parse(await readFile(world.path('decisions.log'), 'utf8'));
+    assert.deepEqual(labels, { app: 'ledger', region: 'eu', id: log.labels.id, version: VERSION });
+    assert.deepEqual(log.labels, labels, 'the status says the same');
   });
 });

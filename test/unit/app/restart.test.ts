@@ -39,9 +39,10 @@ test('what a reload does not reach is named, and nothing else', () => {
       config.server = { maxInFlight: 7 };
       config.frontDoor.listen = '127.0.0.1:9999';
       config.processing.maxInFlight = 7;
+      config.labels = { region: 'eu-1' };
       config.decisionLog = { file: 'decisions.ndjson' };
     }),
-    ['server', 'frontDoor.listen', 'processing.maxInFlight', 'decisionLog'],
+    ['server', 'frontDoor.listen', 'processing.maxInFlight', 'labels', 'decisionLog'],
   );
   assert.deepEqual(needingRestart(parseConfig(yamlOf()), started), ['frontDoor.listen', 'processing.maxInFlight']);
 });

@@ -74,6 +74,7 @@ function start(first: Fake | null, rules: Rules = {}) {
     live: { digest: 'digest of live-1' },
     config: configOf(rules),
     now: NOW_MS,
+    changed: () => {},
   };
   const metrics = createMetrics('1');
   const events: ShadowEvent[] = [];
@@ -82,6 +83,9 @@ function start(first: Fake | null, rules: Rules = {}) {
     config: () => world.config,
     live: () => world.live,
     candidate: () => world.candidate,
+    watch: (onChanged) => {
+      world.changed = onChanged;
+    },
     write: (event) => events.push(event),
     metrics,
     log: (_level, message, fields) => logged.push(`${message} ${fields?.revision}`),
@@ -235,6 +239,35 @@ describe('the shadow', () => {
     world.candidate = candidateOf('c2', YES);
     assert.deepEqual(state(), { revision: 'c2', promoted: false });
     assert.deepEqual(await info(), ['c2']);
+  });
+});
+
+describe('where nobody asks for anything', () => {
+  test('the candidate is shown from the start, and another one as soon as it is there', async () => {
+    const { world, info } = start(candidateOf('c1', YES));
+    assert.deepEqual(await info(), ['c1']);
+    world.candidate = candidateOf('c2', YES);
+    world.changed();
+    assert.deepEqual(await info(), ['c2']);
+    world.candidate = null;
+    world.changed();
+    assert.deepEqual(await info(), []);
+  });
+
+  test('a promotion is told', () => {
+    const { world, logged } = start(candidateOf('c1', YES));
+    world.live = { digest: 'digest of c1' };
+    world.changed();
+    world.changed();
+    assert.deepEqual(logged, ['the candidate policy is in force c1']);
+  });
+
+  test('nothing is begun after the end', async () => {
+    const { world, info, close } = start(candidateOf('c1', YES));
+    await close();
+    world.candidate = candidateOf('c2', YES);
+    world.changed();
+    assert.deepEqual(await info(), ['c1']);
   });
 });
 

@@ -29,7 +29,13 @@ suite('status', () => {
       withService(config);
       config.status = { service: 'control' };
     });
-    assert.deepEqual(status, { service: 'control', resource: 'status', minIntervalMs: 1000, maxIntervalMs: 300_000 });
+    assert.deepEqual(status, {
+      service: 'control',
+      resource: 'status',
+      metrics: true,
+      minIntervalMs: 1000,
+      maxIntervalMs: 300_000,
+    });
   });
 
   for (const [what, status, problem] of [

@@ -3,12 +3,16 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { searchOpa } from '../../../scripts/opa.ts';
 import { createService } from '../../../src/services/service.ts';
+import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { createStatusReporter } from '../../../src/telemetry/status.ts';
+import { statusMetrics } from '../../../src/telemetry/status-metrics.ts';
 import type { BundleFacts } from '../../../src/telemetry/status-update.ts';
 import { type Seen, startPeer } from '../support/peer.ts';
 
@@ -50,18 +54,30 @@ test('what OPA reports and we report is reported alike', { skip: opa.problem ?? 
       else response.writeHead(404).end();
       return;
     }
+    if (seen.path === '/logs') {
+      response.writeHead(503).end();
+      return;
+    }
     if (seen.path === '/status/of/opa' && isComplete(JSON.parse(seen.body))) complete.resolve(seen);
     response.end();
   });
   await startOpa(t, dir, peer.url);
   const theirs = await complete.promise;
 
+  const metrics = createMetrics('1');
+  metrics.inFlight.set(1);
   const service = createService({ name: 'control', url: peer.url, timeoutMs: 5000 });
   t.after(service.close);
   const reporter = createStatusReporter({
     send: service.send,
     path: 'status/of/us',
-    facts: () => ({ labels: { id: 'i', version: '1', app: 'a' }, bundles: OURS, decisionLogError: null }),
+    facts: () => ({
+      labels: { id: 'i', version: '1', app: 'a' },
+      bundles: OURS,
+      decisionLogError: null,
+      uploadFailure: { message: 'the service answered 503', httpCode: 503 },
+    }),
+    metrics: () => statusMetrics(metrics.register),
     minIntervalMs: 1000,
     maxIntervalMs: 1000,
     log: () => {},
@@ -79,15 +95,39 @@ test('what OPA reports and we report is reported alike', { skip: opa.problem ?? 
   for (const [path, type] of said) assert.equal(expected.get(path), type, path);
   const missing = [...expected.keys()].filter((path) => !said.has(path));
   assert.deepEqual(
-    missing.filter((path) => !/^(metrics|bundles\.\w+\.(metrics|http_code)|plugins\.discovery)/.test(path)),
+    missing.filter((path) => !/^(bundles\.\w+\.(metrics|http_code)|plugins\.discovery)/.test(path)),
     [],
     'what OPA reports and we do not',
   );
+  const [mine, its] = [ours, theirs].map(({ body }) => familyShapes(JSON.parse(body).metrics.prometheus)) as [Shapes, Shapes];
+  assert.deepEqual([...mine.keys()].sort(), ['COUNTER', 'GAUGE', 'HISTOGRAM', 'label']);
+  for (const [type, shape] of mine)
+    for (const [path, kind] of shape) assert.equal(its.get(type)?.get(path), kind, `${type} ${path}`);
 });
+
+type Shapes = Map<string, Shape>;
+
+/** By type, what families of it look like, all taken together. */
+function familyShapes(families: Record<string, any>): Shapes {
+  const shapes: Shapes = new Map();
+  for (const family of Object.values(families)) {
+    const shape = shapes.get(family.type) ?? new Map();
+    shapes.set(family.type, shape);
+    const [{ label = [], histogram, ...sample } = {}] = family.metric ?? [];
+    for (const one of label) shapes.set('label', shapeOf(one));
+    shapeOf({ ...family, metric: { ...sample } }, '', shape);
+    if (histogram === undefined) continue;
+    const { bucket, ...sums } = histogram;
+    shapeOf({ ...sums, bucket: bucket[0] }, 'histogram', shape);
+  }
+  return shapes;
+}
 
 /** OPA tells of its parts one by one as they begin. */
 function isComplete({ bundles, decision_logs }: any): boolean {
-  return bundles?.policy?.active_revision !== undefined && bundles.shadow?.code !== undefined && decision_logs !== undefined;
+  return (
+    bundles?.policy?.active_revision !== undefined && bundles.shadow?.code !== undefined && decision_logs?.code !== undefined
+  );
 }
 
 type Shape = Map<string, string>;
@@ -133,7 +173,7 @@ async function startOpa(t: { after: (work: () => unknown) => void }, dir: string
     status: { service: 'control', partition_name: 'of/opa' },
   };
   await writeFile(join(dir, 'opa.json'), JSON.stringify(config));
-  const child = spawn(opa.path as string, ['run', '--server', '--addr', '127.0.0.1:0', '-c', 'opa.json'], {
+  const child = spawn(opa.path as string, ['run', '--server', '--addr', 'unix://opa.sock', '-c', 'opa.json'], {
     cwd: dir,
     stdio: 'ignore',
   });
@@ -142,4 +182,14 @@ async function startOpa(t: { after: (work: () => unknown) => void }, dir: string
     child.kill();
     await ended;
   });
+  await decideOnce(join(dir, 'opa.sock'));
+}
+
+/** So that it has something to upload. */
+async function decideOnce(socketPath: string): Promise<void> {
+  const ask = async (): Promise<unknown> => {
+    const asked = request({ socketPath, path: '/v1/data/p/allow', method: 'POST' }).end('{}');
+    return once(asked, 'response').then(([answer]) => answer.resume());
+  };
+  while ((await ask().catch(() => null)) === null) await pause(50);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type BundleFacts, fingerprint, type StatusFacts, statusUpdate } from '../../../src/telemetry/status-update.ts';
+import { type BundleFacts, fingerprint, type StatusFacts, statusUpdate as update } from '../../../src/telemetry/status-update.ts';
 
 const AT = Date.UTC(2026, 10, 21, 12);
 const ACTIVE: BundleFacts = {
@@ -27,8 +27,11 @@ const factsOf = (changes: Partial<StatusFacts> = {}): StatusFacts => ({
   labels: { id: 'i', version: '1', app: 'mcp-ext-authz' },
   bundles: [ACTIVE],
   decisionLogError: null,
+  uploadFailure: null,
   ...changes,
 });
+
+const statusUpdate = (facts: StatusFacts) => update(facts, null);
 
 describe('the status', () => {
   test('of a policy in force', () => {
@@ -84,6 +87,21 @@ describe('the status', () => {
     assert.deepEqual(decision_logs, { code: 'decision_log_error', message: 'full' });
     assert.deepEqual(plugins.decision_logs, { state: 'ERROR', message: 'full' });
   });
+
+  test('of lines that do not arrive says why, and that the plugin does what it should', () => {
+    const uploadFailure = { message: 'the service answered 503', httpCode: 503 };
+    const { decision_logs, plugins } = statusUpdate(factsOf({ uploadFailure })) as any;
+    assert.deepEqual(decision_logs, { code: 'decision_log_error', message: 'the service answered 503', http_code: 503 });
+    assert.deepEqual(plugins.decision_logs, { state: 'OK' });
+    const unanswered = statusUpdate(factsOf({ uploadFailure: { message: 'refused', httpCode: null } })) as any;
+    assert.deepEqual(unanswered.decision_logs, { code: 'decision_log_error', message: 'refused' });
+  });
+
+  test('of a log that is full because nothing arrives says both', () => {
+    const uploadFailure = { message: 'the service answered 503', httpCode: 503 };
+    const { decision_logs, plugins } = statusUpdate(factsOf({ uploadFailure, decisionLogError: 'full' })) as any;
+    assert.deepEqual([decision_logs.http_code, plugins.decision_logs], [503, { state: 'ERROR', message: 'full' }]);
+  });
 });
 
 test('being asked again is no change; everything else is', () => {
@@ -95,6 +113,8 @@ test('being asked again is no change; everything else is', () => {
     { bundles: [{ ...ACTIVE, error: { code: 'timeout', message: '' } }] },
     { bundles: [ACTIVE, NOTHING] },
     { decisionLogError: 'full' },
+    { uploadFailure: { message: 'm', httpCode: null } },
+    { uploadFailure: { message: 'm', httpCode: 503 } },
   ])
     assert.notEqual(fingerprint(factsOf(changes)), before, JSON.stringify(changes));
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Service } from '../../../src/services/service.ts';
 import { createStatusReporter } from '../../../src/telemetry/status.ts';
 import type { BundleFacts } from '../../../src/telemetry/status-update.ts';
@@ -16,7 +17,7 @@ const BUNDLE: BundleFacts = {
 };
 
 function start() {
-  const world = { now: 1000, revision: 'r1', answer: 200 as number | Error | Promise<number> };
+  const world = { now: 1000, revision: 'r1', answer: 200 as number | Error | Promise<number>, metrics: null as object | null };
   const sent: { path: string; body: any; headers: unknown }[] = [];
   const logged: string[] = [];
   const outcomes: string[] = [];
@@ -29,7 +30,13 @@ function start() {
   const reporter = createStatusReporter({
     send,
     path: 'status/here',
-    facts: () => ({ labels: {}, bundles: [{ ...BUNDLE, revision: world.revision }], decisionLogError: null }),
+    facts: () => ({
+      labels: {},
+      bundles: [{ ...BUNDLE, revision: world.revision }],
+      decisionLogError: null,
+      uploadFailure: null,
+    }),
+    metrics: async () => world.metrics as Readonly<Record<string, unknown>> | null,
     minIntervalMs: 100,
     maxIntervalMs: 10_000,
     log: (level, message) => logged.push(`${level} ${message}`),
@@ -52,6 +59,17 @@ describe('the status upload', () => {
     assert.deepEqual(sent[0]?.headers, { 'content-type': 'application/json' });
     assert.equal(sent[0]?.body.bundles.policy.active_revision, 'r1');
     assert.deepEqual(outcomes, ['ok']);
+  });
+
+  test('has the metrics of the moment, which are no reason to tell anything', async () => {
+    const { look, lookAfter, world, sent } = start();
+    await look();
+    assert.equal(sent[0]?.body.metrics, undefined);
+    world.metrics = { prometheus: { some: 1 } };
+    await lookAfter(5000);
+    assert.equal(sent.length, 1);
+    await lookAfter(5000);
+    assert.deepEqual(sent[1]?.body.metrics, { prometheus: { some: 1 } });
   });
 
   test('tells of every change, and now and then where there is none', async () => {
@@ -88,6 +106,7 @@ describe('the status upload', () => {
       world.now += 1000;
       void look();
     }
+    await nextTurn();
     assert.deepEqual(revisions(), ['r1']);
     answer(200);
     await first;
