@@ -75,7 +75,8 @@ func check(asked request) (any, error) {
 	for _, module := range modules {
 		if isSystem(module) {
 			forgetInput(module)
-		} else {
+		} else if !hasOtherInput(module) {
+			showGets(module)
 			arguments.apply(module)
 		}
 	}
@@ -83,9 +84,12 @@ func check(asked request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiler := newCompiler(capabilities, schemas).WithStrict(true)
-	compiler.Compile(modules)
-	found := append(problems(append(errors, compiler.Errors...)), reasons...)
+	failed, told, compiler := compileOptional(modules, func() *ast.Compiler {
+		compiler := newCompiler(capabilities, schemas).WithStrict(true)
+		compiler.Compile(modules)
+		return compiler
+	})
+	found := slices.Concat(problems(append(errors, failed...)), told, reasons)
 	if len(found) > 0 {
 		return nil, problemList(append(found, arguments.warnings...))
 	}
@@ -198,6 +202,9 @@ func (asked request) schemaSet(arguments *argumentTypes) (*ast.SchemaSet, error)
 		schema, err := parseSchema(text)
 		if err != nil {
 			return nil, fmt.Errorf("schema %s: %w", name, err)
+		}
+		if arguments != nil && arguments.isToolSchema(name) {
+			schema = markOptional(schema)
 		}
 		if name == asked.InputSchema {
 			if arguments != nil {

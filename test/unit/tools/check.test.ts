@@ -20,7 +20,6 @@ const CATALOG = JSON.stringify({
     },
   },
 });
-
 const ALLOWED = '{"allow": true, "reason": "allowed"}';
 const rule = (...lines: string[]) => `decision := ${ALLOWED} if {\n${lines.map((line) => `\t${line}\n`).join('')}}\n`;
 
@@ -82,6 +81,7 @@ suite('policy check', { timeout: 300_000 }, () => {
       // One tool of the directory takes anything, so nothing can be said of the tools in general.
       rule('input.mcp.arguments.whatever'),
       rule('input.mcp.tool == "search"', 'input.mcp.arguments.whatever'),
+      rule('input.mcp.tool == "search"', 'found := input.mcp.arguments', 'found == null'),
       rule('some name in ["amount", "account"]', 'input.mcp.arguments[name]'),
       rule('input.principal.claims.department == "x"', 'input.tool.annotations.readOnlyHint == true'),
     ];
