@@ -37,8 +37,10 @@ export interface CheckRequest extends Sources {
 
 export interface TestRequest extends Sources {
   readonly command: 'test';
-  /** Regular expression over `data.package.test_name`. */
+  /** Regular expression, as Go has them, over `data.package.test_name`. */
   readonly run?: string;
+  /** For each test; as `opa test` has it, if absent. */
+  readonly timeout_ms?: number;
   readonly coverage?: boolean;
   readonly trace?: boolean;
 }
@@ -48,6 +50,7 @@ export interface EvalRequest extends Sources {
   readonly query: string;
   readonly input?: unknown;
   readonly trace?: boolean;
+  readonly timeout_ms?: number;
 }
 
 export type OpaRequest =
@@ -62,7 +65,8 @@ export type OpaRequest =
 export interface OpaProblem {
   /**
    * OPA's own: `rego_parse_error`, `rego_type_error`, …; `error` where it has none. Of a check also `entrypoint_missing`,
-   * `reason_unknown` and `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`.
+   * `reason_unknown` and `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`; of a test
+   * `run_invalid`, of an evaluation `timeout`.
    */
   readonly code: string;
   readonly message: string;
@@ -117,6 +121,15 @@ export interface TestResult {
   readonly output?: string;
   readonly trace?: string;
   readonly duration_ns: number;
+  /** Of a test with cases (`test_x[name] if …`): those that failed. */
+  readonly cases?: readonly FailedCase[];
+}
+
+export interface FailedCase {
+  readonly name: string;
+  readonly row: number;
+  readonly message?: string;
+  readonly values?: readonly string[];
 }
 
 export interface TraceEvent {

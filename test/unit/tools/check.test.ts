@@ -126,6 +126,21 @@ answer := {"allow": false, "reason": "tool_forbiden"}
     ]);
   });
 
+  test('a rule may be there member by member', async (t) => {
+    const members = `default allow := false
+
+allow if input.mcp.tool == "ping"
+
+decision.allow := allow
+
+decision.reason := "allowed" if allow
+
+decision.reason := "tool_forbidden" if not allow
+`;
+    const { code, lines } = await check(t, members);
+    assert.deepEqual([code, lines.filter((line) => line.includes('no rule'))], [0, []]);
+  });
+
   test('tools and backends that nobody offers are warned of', async (t) => {
     const ran = await check(t, rule('input.mcp.backend == "leger"', 'input.mcp.tool == "transferFund"'));
     assert.deepEqual(said(ran), [
