@@ -35,6 +35,12 @@ export interface CheckRequest extends Sources {
   readonly entrypoints?: readonly string[];
 }
 
+/** What is written in the heads of rules as the value of an entry point. */
+export interface DecisionsRequest extends Sources {
+  readonly command: 'decisions';
+  readonly entrypoints: readonly string[];
+}
+
 export interface TestRequest extends Sources {
   readonly command: 'test';
   /** Regular expression, as Go has them, over `data.package.test_name`. */
@@ -56,6 +62,7 @@ export interface EvalRequest extends Sources {
 export type OpaRequest =
   | BuildRequest
   | CheckRequest
+  | DecisionsRequest
   | TestRequest
   | EvalRequest
   | { readonly command: 'capabilities' }
@@ -66,7 +73,7 @@ export interface OpaProblem {
   /**
    * OPA's own: `rego_parse_error`, `rego_type_error`, …; `error` where it has none. Of a check also `entrypoint_missing`,
    * `reason_unknown` and `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`; of a test
-   * `run_invalid`, of an evaluation `timeout`.
+   * `run_invalid`, of an evaluation `timeout`; of a data file that cannot be read `data_invalid`.
    */
   readonly code: string;
   readonly message: string;
@@ -81,6 +88,15 @@ export interface OpaProblem {
     /** Of arguments: which tools they are of. */
     readonly of?: string;
   };
+}
+
+export interface WrittenDecision {
+  readonly entrypoint: string;
+  readonly file: string;
+  readonly row: number;
+  readonly col: number;
+  /** Of an object that is written out; `value` is absent where only an evaluation knows it. */
+  readonly members?: readonly { readonly name: string; readonly row: number; readonly col: number; readonly value?: unknown }[];
 }
 
 /** What a value can be, in OPA's words. */
@@ -151,6 +167,7 @@ export interface OpaResults {
     readonly warnings: readonly OpaProblem[];
     readonly types: Readonly<Record<string, RegoType>>;
   };
+  readonly decisions: readonly WrittenDecision[];
   readonly test: { readonly tests: readonly TestResult[]; readonly coverage?: CoverageReport };
   /** `value` is absent where the query is undefined. */
   readonly eval: {
