@@ -76,6 +76,7 @@ func check(asked request) (any, error) {
 		if isSystem(module) {
 			forgetInput(module)
 		} else if !hasOtherInput(module) {
+			reasons = append(reasons, asked.unknownValues(module)...)
 			showGets(module)
 			arguments.apply(module)
 		}

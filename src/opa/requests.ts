@@ -72,7 +72,7 @@ export type OpaRequest =
 export interface OpaProblem {
   /**
    * OPA's own: `rego_parse_error`, `rego_type_error`, …; `error` where it has none. Of a check also `entrypoint_missing`,
-   * `reason_unknown` and `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`; of a test
+   * `reason_unknown`, `value_unknown` and `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`; of a test
    * `run_invalid`, of an evaluation `timeout`; of a data file that cannot be read `data_invalid`.
    */
   readonly code: string;

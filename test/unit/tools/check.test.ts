@@ -141,6 +141,26 @@ decision.reason := "tool_forbidden" if not allow
     assert.deepEqual([code, lines.filter((line) => line.includes('no rule'))], [0, []]);
   });
 
+  test('texts that a part of input never is', async (t) => {
+    const rules = [
+      rule('input.mcp.era == "modernn"'),
+      rule('mcp := input.mcp', 'not mcp.kind != "reqest"', 'mcp.kind in {"request", "notificaton"}'),
+      rule('input.mcp.targets[_].type == "tol"', 'some target in input.mcp.targets', 'target.type == "tool"'),
+      rule(
+        'input.mcp.era == "modern"',
+        'input.mcp.kind in ["request", "http"]',
+        'input.mcp.method == "x"',
+        'input.mcp.era == data.era',
+      ),
+    ];
+    assert.deepEqual(said(await check(t, rules.join('\n'))), [
+      'mcp/inbound.rego:4:19: input.mcp.era is never "modernn"; it is one of legacy, modern. Did you mean modern?',
+      'mcp/inbound.rego:9:18: input.mcp.kind is never "reqest"; it is one of request, notification, response, http. Did you mean request?',
+      'mcp/inbound.rego:10:26: input.mcp.kind is never "notificaton"; it is one of request, notification, response, http. Did you mean notification?',
+      'mcp/inbound.rego:14:31: input.mcp.targets[_].type is never "tol"; it is one of tool, prompt, resource, resource_template, task. Did you mean tool?',
+    ]);
+  });
+
   test('tools and backends that nobody offers are warned of', async (t) => {
     const ran = await check(t, rule('input.mcp.backend == "leger"', 'input.mcp.tool == "transferFund"'));
     assert.deepEqual(said(ran), [
