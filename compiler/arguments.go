@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,16 +20,19 @@ var (
 	argumentsRef = ast.MustParseRef("input.mcp.arguments")
 )
 
-// noArguments is a member for objects that have none: without any, OPA takes them for objects that may have all.
+// noArguments is a member of objects whose members may be absent. Without any member, OPA takes them for objects that may have all.
 const noArguments = "(none)"
 
 // argumentNames is how the hidden members are called; what comes after it names the tools.
 const argumentNames = "arguments of "
 
-var hiddenName = regexp.MustCompile(`\["` + argumentNames + `[^"]*"\]`)
+var (
+	hiddenName   = regexp.MustCompile(`\["` + argumentNames + `[^"]*"\]`)
+	hiddenMember = regexp.MustCompile(`(\(none\): any|` + argumentNames + `[^:]*: object<\.\.\.>)(, )?`)
+)
 
 func withoutHiddenNames(text string) string {
-	return hiddenName.ReplaceAllString(text, ".arguments")
+	return hiddenMember.ReplaceAllString(hiddenName.ReplaceAllString(text, ".arguments"), "")
 }
 
 func isHidden(name string) bool {
@@ -43,7 +47,7 @@ type argumentTypes struct {
 }
 
 func (types *argumentTypes) apply(module *ast.Module) {
-	if len(types.tools) == 0 || hasOtherInput(module) {
+	if len(types.tools) == 0 {
 		return
 	}
 	for _, imported := range module.Imports {
@@ -234,10 +238,10 @@ func (types *argumentTypes) merge(backends, tools []string) map[string]any {
 			}
 			declared, ok := schema["properties"].(map[string]any)
 			if !ok {
-				return map[string]any{"type": "object"}
+				return map[string]any{"anyOf": []any{map[string]any{"type": "object"}, map[string]any{"type": "null"}}}
 			}
 			for name, property := range declared {
-				properties[name] = append(properties[name], property)
+				properties[name] = append(properties[name], markOptional(property))
 			}
 		}
 	}
@@ -248,7 +252,42 @@ func (types *argumentTypes) merge(backends, tools []string) map[string]any {
 	return map[string]any{"type": "object", "properties": merged}
 }
 
-// addTo puts the hidden members into the input's schema.
+// markOptional marks each object in a schema whose members are known.
+func markOptional(schema any) any {
+	switch schema := schema.(type) {
+	case []any:
+		marked := make([]any, 0, len(schema))
+		for _, one := range schema {
+			marked = append(marked, markOptional(one))
+		}
+		return marked
+	case map[string]any:
+		marked := maps.Clone(schema)
+		for _, word := range []string{"anyOf", "items"} {
+			if schema[word] != nil {
+				marked[word] = markOptional(schema[word])
+			}
+		}
+		if properties, ok := schema["properties"].(map[string]any); ok {
+			members := map[string]any{noArguments: map[string]any{}}
+			for name, property := range properties {
+				members[name] = markOptional(property)
+			}
+			marked["properties"] = members
+		}
+		return marked
+	}
+	return schema
+}
+
+// isToolSchema is true of the names that annotations have for the arguments of a tool.
+func (types *argumentTypes) isToolSchema(name string) bool {
+	parts := strings.SplitN(name, "/", 3)
+	return len(parts) == 3 && parts[0] == "tools" && types.tools[parts[1]][parts[2]] != nil
+}
+
+// addTo puts the hidden members into the input's schema. By its own name it has the arguments of any tool, for whoever reads
+// them by another way than `input.mcp.arguments`; not "or null", since OPA then looks no further.
 func (types *argumentTypes) addTo(input any) {
 	for _, step := range []string{"properties", "mcp", "properties"} {
 		object, ok := input.(map[string]any)
@@ -257,7 +296,8 @@ func (types *argumentTypes) addTo(input any) {
 		}
 		input = object[step]
 	}
-	if members, ok := input.(map[string]any); ok {
+	if members, ok := input.(map[string]any); ok && len(types.tools) > 0 {
+		members["arguments"] = types.merge(nil, nil)
 		for name, schema := range types.schemas {
 			members[name] = schema
 		}

@@ -53,7 +53,7 @@ func (asked request) existing(capabilities *ast.Capabilities) ([]string, error) 
 	rules := ruleNames(modules)
 	var found []string
 	for _, entrypoint := range asked.OptionalEntrypoints {
-		if rules[entrypoint] {
+		if rules.answer(entrypoint) {
 			found = append(found, entrypoint)
 		}
 	}

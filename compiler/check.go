@@ -75,7 +75,9 @@ func check(asked request) (any, error) {
 	for _, module := range modules {
 		if isSystem(module) {
 			forgetInput(module)
-		} else {
+		} else if !hasOtherInput(module) {
+			reasons = append(reasons, asked.unknownValues(module)...)
+			showGets(module)
 			arguments.apply(module)
 		}
 	}
@@ -83,9 +85,12 @@ func check(asked request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiler := newCompiler(capabilities, schemas).WithStrict(true)
-	compiler.Compile(modules)
-	found := append(problems(append(errors, compiler.Errors...)), reasons...)
+	failed, told, compiler := compileOptional(modules, func() *ast.Compiler {
+		compiler := newCompiler(capabilities, schemas).WithStrict(true)
+		compiler.Compile(modules)
+		return compiler
+	})
+	found := slices.Concat(problems(append(errors, failed...)), told, reasons)
 	if len(found) > 0 {
 		return nil, problemList(append(found, arguments.warnings...))
 	}
@@ -104,21 +109,33 @@ func refOf(entrypoint string) ast.Ref {
 	return ref
 }
 
-// missing are the entry points that no module has a rule for.
+// missing are the entry points that no module has a rule for, or for a member of.
 func (asked request) missing(modules map[string]*ast.Module) ast.Errors {
 	rules := ruleNames(modules)
 	var found ast.Errors
 	for _, entrypoint := range asked.Entrypoints {
-		if !rules[entrypoint] {
+		if !rules.answer(entrypoint) {
 			found = append(found, ast.NewError("entrypoint_missing", nil, "there is no rule %s", refOf(entrypoint)))
 		}
 	}
 	return found
 }
 
-// ruleNames are the paths of all rules, with slashes.
-func ruleNames(modules map[string]*ast.Module) map[string]bool {
-	rules := map[string]bool{}
+// paths are those of rules, with slashes.
+type paths map[string]bool
+
+// answer is true where the value has a rule of its own, or its members have: `decision.allow := …`.
+func (rules paths) answer(entrypoint string) bool {
+	for path := range rules {
+		if path == entrypoint || strings.HasPrefix(path, entrypoint+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func ruleNames(modules map[string]*ast.Module) paths {
+	rules := paths{}
 	for _, module := range modules {
 		for _, rule := range module.Rules {
 			if path, err := rule.Path().Ptr(); err == nil {
@@ -198,6 +215,9 @@ func (asked request) schemaSet(arguments *argumentTypes) (*ast.SchemaSet, error)
 		schema, err := parseSchema(text)
 		if err != nil {
 			return nil, fmt.Errorf("schema %s: %w", name, err)
+		}
+		if arguments != nil && arguments.isToolSchema(name) {
+			schema = markOptional(schema)
 		}
 		if name == asked.InputSchema {
 			if arguments != nil {

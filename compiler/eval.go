@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
@@ -33,6 +35,9 @@ type event struct {
 const (
 	maxEvents    = 10_000
 	maxNodeRunes = 500
+
+	// It may be a large policy that is traced, on a busy machine.
+	defaultEvalTimeout = 60 * time.Second
 )
 
 func eval(asked request) (any, error) {
@@ -71,7 +76,11 @@ func eval(asked request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, err := prepared.Eval(ctx, tracing...)
+	limit := newDeadline(asked.timeout(defaultEvalTimeout))
+	results, err := prepared.Eval(ctx, append(tracing, rego.EvalExternalCancel(limit))...)
+	if limit.cancelled {
+		return nil, problemList{{Code: "timeout", Message: fmt.Sprintf("the evaluation took longer than %v", limit.length)}}
+	}
 	if err != nil {
 		return nil, err
 	}

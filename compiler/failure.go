@@ -7,36 +7,41 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
-	"github.com/open-policy-agent/opa/v1/storage"
 )
 
-// failures find out why a test failed: they evaluate its body once more, each time one expression further.
-type failures struct {
-	compiler *ast.Compiler
-	modules  map[string]*ast.Module
-	store    storage.Store
-	txn      storage.Transaction
-}
+// To find out why a test failed its body is evaluated once more, each time one expression further.
 
 const maxShownRunes = 1000
 
 // locate puts the first expression that does not hold into the result, and what its two sides are where it compares.
-func (found failures) locate(one *testResult) {
-	module, rule := found.rule(one)
+func (running runner) locate(one *testResult, compiled *ast.Rule) {
+	module, rule := running.written(one)
 	if rule == nil {
 		return
 	}
-	for end := 1; end <= len(rule.Body); end++ {
-		// A name may be bound only later, and then the first expressions are no query of their own.
-		if _, holds, err := found.eval(module, rule.Body[:end]); err == nil && !holds {
-			found.describe(one, module, rule.Body[:end])
-			return
-		}
+	if len(one.Cases) == 0 {
+		one.Row, one.Message, one.Values = running.firstFalse(module, rule, nil)
+		return
+	}
+	names := rule.Head.Ref()[len(testRef(rule.Head)):]
+	for index := range one.Cases {
+		failed := &one.Cases[index]
+		failed.Row, failed.Message, failed.Values = running.firstFalse(module, rule, bound(names, failed.keys))
 	}
 }
 
-func (found failures) rule(one *testResult) (*ast.Module, *ast.Rule) {
-	module := found.modules[one.File]
+// bound are expressions that demand these keys of a case.
+func bound(names, keys []*ast.Term) []*ast.Expr {
+	var demands []*ast.Expr
+	for index := range min(len(names), len(keys)) {
+		demands = append(demands, ast.Equality.Expr(names[index].Copy(), keys[index]))
+	}
+	return demands
+}
+
+// written is the rule of a test as it stands in its file.
+func (running runner) written(one *testResult) (*ast.Module, *ast.Rule) {
+	module := running.modules[one.File]
 	if module == nil {
 		return nil, nil
 	}
@@ -48,26 +53,37 @@ func (found failures) rule(one *testResult) (*ast.Module, *ast.Rule) {
 	return nil, nil
 }
 
-func (found failures) describe(one *testResult, module *ast.Module, body ast.Body) {
+func (running runner) firstFalse(module *ast.Module, rule *ast.Rule, demands []*ast.Expr) (int, string, []string) {
+	for end := 1; end <= len(rule.Body); end++ {
+		// A name may be bound only later, and then the first expressions are no query of their own.
+		if _, holds, err := running.eval(module, rule.Body[:end], demands); err == nil && !holds {
+			return running.describe(module, rule.Body[:end], demands)
+		}
+	}
+	return rule.Location.Row, "", nil
+}
+
+func (running runner) describe(module *ast.Module, body ast.Body, demands []*ast.Expr) (row int, message string, values []string) {
 	expr := body[len(body)-1]
-	one.Row, one.Message = expr.Location.Row, cut(strings.TrimSpace(string(expr.Location.Text)))
+	row, message = expr.Location.Row, cut(strings.TrimSpace(string(expr.Location.Text)))
 	if expr.Negated || !expr.IsEquality() && expr.Operator().String() != ast.Equal.Name {
-		return
+		return row, message, nil
 	}
 	for _, operand := range expr.Operands() {
 		if ast.IsConstant(operand.Value) {
 			continue
 		}
 		shown := "undefined"
-		if value, holds, err := found.eval(module, assigned(body, operand)); err == nil && holds {
+		if value, holds, err := running.eval(module, assigned(body, operand), demands); err == nil && holds {
 			shown = cutTo(value.String(), maxShownRunes)
 		}
 		text := operand.String()
 		if operand.Location != nil && len(operand.Location.Text) > 0 {
 			text = string(operand.Location.Text)
 		}
-		one.Values = append(one.Values, fmt.Sprintf("%s is %s", cut(text), shown))
+		values = append(values, fmt.Sprintf("%s is %s", cut(text), shown))
 	}
+	return row, message, values
 }
 
 const valueName = "value_of_a_side"
@@ -84,15 +100,24 @@ func assigned(body ast.Body, operand *ast.Term) ast.Body {
 	return kept
 }
 
-func (found failures) eval(module *ast.Module, body ast.Body) (ast.Value, bool, error) {
-	results, err := rego.New(
-		rego.ParsedQuery(body.Copy()),
+func (running runner) eval(module *ast.Module, body ast.Body, demands []*ast.Expr) (ast.Value, bool, error) {
+	query := body.Copy()
+	for _, demand := range demands {
+		query.Append(demand.Copy())
+	}
+	prepared, err := rego.New(
+		rego.ParsedQuery(query),
 		rego.ParsedPackage(module.Package),
 		rego.ParsedImports(module.Imports),
-		rego.Compiler(found.compiler),
-		rego.Store(found.store),
-		rego.Transaction(found.txn),
-	).Eval(context.Background())
+		rego.Compiler(running.compiler),
+		rego.Store(running.store),
+		rego.Transaction(running.txn),
+	).PrepareForEval(context.Background())
+	if err != nil {
+		return nil, false, err
+	}
+	limit := rego.EvalExternalCancel(newDeadline(running.timeout))
+	results, err := prepared.Eval(context.Background(), rego.EvalTransaction(running.txn), limit)
 	if err != nil || len(results) == 0 {
 		return nil, false, err
 	}

@@ -33,6 +33,9 @@ func main() {
 	given := answer{Result: result}
 	if err != nil {
 		given = answer{Errors: problems(err)}
+		if broken := asked.broken(); len(broken) > 0 {
+			given.Errors = broken
+		}
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(given); err != nil {
 		fmt.Fprintln(os.Stderr, "the answer cannot be written:", err)
@@ -46,6 +49,8 @@ func run(asked request) (any, error) {
 		return build(asked)
 	case "check":
 		return check(asked)
+	case "decisions":
+		return decisions(asked)
 	case "test":
 		return test(asked)
 	case "eval":

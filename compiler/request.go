@@ -44,6 +44,9 @@ type request struct {
 	Run      string `json:"run"`
 	Coverage bool   `json:"coverage"`
 
+	// test, each; eval
+	TimeoutMs int64 `json:"timeout_ms"`
+
 	// eval
 	Query string          `json:"query"`
 	Input json.RawMessage `json:"input"`

@@ -35,10 +35,18 @@ export interface CheckRequest extends Sources {
   readonly entrypoints?: readonly string[];
 }
 
+/** What is written in the heads of rules as the value of an entry point. */
+export interface DecisionsRequest extends Sources {
+  readonly command: 'decisions';
+  readonly entrypoints: readonly string[];
+}
+
 export interface TestRequest extends Sources {
   readonly command: 'test';
-  /** Regular expression over `data.package.test_name`. */
+  /** Regular expression, as Go has them, over `data.package.test_name`. */
   readonly run?: string;
+  /** For each test; as `opa test` has it, if absent. */
+  readonly timeout_ms?: number;
   readonly coverage?: boolean;
   readonly trace?: boolean;
 }
@@ -48,11 +56,13 @@ export interface EvalRequest extends Sources {
   readonly query: string;
   readonly input?: unknown;
   readonly trace?: boolean;
+  readonly timeout_ms?: number;
 }
 
 export type OpaRequest =
   | BuildRequest
   | CheckRequest
+  | DecisionsRequest
   | TestRequest
   | EvalRequest
   | { readonly command: 'capabilities' }
@@ -62,7 +72,8 @@ export type OpaRequest =
 export interface OpaProblem {
   /**
    * OPA's own: `rego_parse_error`, `rego_type_error`, …; `error` where it has none. Of a check also `entrypoint_missing`,
-   * `reason_unknown` and `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`.
+   * `reason_unknown`, `value_unknown` and `builtin_missing` (the message is its name), and the warnings `tool_unknown` and `backend_unknown`; of a test
+   * `run_invalid`, of an evaluation `timeout`; of a data file that cannot be read `data_invalid`.
    */
   readonly code: string;
   readonly message: string;
@@ -77,6 +88,15 @@ export interface OpaProblem {
     /** Of arguments: which tools they are of. */
     readonly of?: string;
   };
+}
+
+export interface WrittenDecision {
+  readonly entrypoint: string;
+  readonly file: string;
+  readonly row: number;
+  readonly col: number;
+  /** Of an object that is written out; `value` is absent where only an evaluation knows it. */
+  readonly members?: readonly { readonly name: string; readonly row: number; readonly col: number; readonly value?: unknown }[];
 }
 
 /** What a value can be, in OPA's words. */
@@ -117,6 +137,15 @@ export interface TestResult {
   readonly output?: string;
   readonly trace?: string;
   readonly duration_ns: number;
+  /** Of a test with cases (`test_x[name] if …`): those that failed. */
+  readonly cases?: readonly FailedCase[];
+}
+
+export interface FailedCase {
+  readonly name: string;
+  readonly row: number;
+  readonly message?: string;
+  readonly values?: readonly string[];
 }
 
 export interface TraceEvent {
@@ -138,6 +167,7 @@ export interface OpaResults {
     readonly warnings: readonly OpaProblem[];
     readonly types: Readonly<Record<string, RegoType>>;
   };
+  readonly decisions: readonly WrittenDecision[];
   readonly test: { readonly tests: readonly TestResult[]; readonly coverage?: CoverageReport };
   /** `value` is absent where the query is undefined. */
   readonly eval: {

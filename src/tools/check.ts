@@ -42,11 +42,11 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     throw new UsageError('--config and --catalog: give one of them');
   const folder = await readSourceFolder(positionals[0] ?? '.');
   const catalog = await showProgress('asking the backends', io, () => readCatalog(values, io));
-  const { problems, shape, modules } = await showProgress('checking', io, () => check(folder, catalog));
+  const { problems, data, modules } = await showProgress('checking', io, () => check(folder, catalog));
   for (const one of problems) io.out.write(describeProblem(one, folder));
-  for (const line of shape) io.out.write(`${line}\n`);
-  const errors = problems.filter((one) => !isWarning(one)).length + shape.length;
-  io.out.write(`${summarise(errors, problems.length + shape.length - errors, modules)}\n${describeCatalog(catalog)}\n`);
+  for (const line of data) io.out.write(`${line}\n`);
+  const errors = problems.filter((one) => !isWarning(one)).length + data.length;
+  io.out.write(`${summarise(errors, problems.length + data.length - errors, modules)}\n${describeCatalog(catalog)}\n`);
   return errors === 0 ? EXIT.fine : EXIT.found;
 }
 
@@ -71,12 +71,14 @@ async function check(folder: SourceFolder, catalog: ToolCatalog | null) {
     const modules = Object.keys(folder.files).filter((name) => name.endsWith('.rego')).length;
     // What is offered where nobody was asked is not known.
     const isSure = ({ code }: OpaProblem): boolean => code !== 'tool_unknown' || catalog?.unasked.length === 0;
-    if (errors !== undefined) return { problems: sortProblems(errors.filter(isSure)), shape: [], modules };
-    const shape = findShapeProblems(result.types);
+    const written = await askOpa(opa, { command: 'decisions', files: folder.files, entrypoints: REQUIRED_ENTRYPOINTS });
+    const decisions = findShapeProblems(result?.types ?? {}, written.result ?? []);
+    const found = (more: readonly OpaProblem[]) => sortProblems([...more.filter(isSure), ...decisions]);
+    if (errors !== undefined) return { problems: found(errors), data: [], modules };
     const data = await findDataProblems(folder.files, folder.schemas, (query, files) =>
       askOpa(opa, { command: 'eval', query, files }),
     );
-    return { problems: sortProblems(result.warnings.filter(isSure)), shape: [...shape, ...data], modules };
+    return { problems: found(result.warnings), data, modules };
   } finally {
     await opa.close();
   }

@@ -45,7 +45,7 @@ function sentence({ code, message, unknown }: OpaProblem): string {
     return `${message} is a built-in that the sidecar does not have; docs/policy.md#built-ins lists those there are`;
   }
   if (code === 'entrypoint_missing') return `${message}: the sidecar asks it`;
-  const [, left, right] = /^match error\nleft\s*: (.*)\nright\s*: (.*)$/.exec(message) ?? [];
+  const [, left, right] = /^match error\nleft\s*: (.*)\nright\s*: (.*)(?:\nhint.*)?$/.exec(message) ?? [];
   if (left !== undefined) return `never true: one side is ${left}, the other ${right}`;
   if (unknown === undefined) return message.replaceAll('\n', '\n    ');
   const { ref, name, names, of } = unknown;

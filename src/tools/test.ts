@@ -1,17 +1,23 @@
 /** `mcp-ext-authz policy test`: the Rego tests of a folder by OPA itself, and the lines that no test reaches. */
 import { join } from 'node:path';
 import { openOpa } from '../opa/opa.ts';
-import type { CoverageReport, TestResult } from '../opa/requests.ts';
+import type { CoverageReport, FailedCase, OpaProblem, TestResult } from '../opa/requests.ts';
 import { EXIT, type Io, readArguments, readNumber, showProgress, ToolError, UsageError } from './io.ts';
 import { askOpa, OPA_OPTIONS, problemsFound } from './loading.ts';
 import { isTest, readSourceFolder, type SourceFolder } from './source-folder.ts';
+
+/** That of `opa test`. */
+const TIMEOUT_S = 5;
+/** Below what OPA itself is given, or there would be no answer. */
+const MAX_TIMEOUT_S = 240;
 
 export const HELP = `mcp-ext-authz policy test [DIR]
 
 Runs every rule test_… below DIR (here: the current folder), as \`opa test\` does. Of a test that fails it shows where, the
 expression that was not true, and what print() said.
 
-  --run RE          only tests whose name (data.package.test_name) matches
+  --run RE          only tests whose name (data.package.test_name) matches; RE is read as \`opa test\` reads it
+  --timeout SECONDS for each test, which has failed where it takes longer (default ${TIMEOUT_S})
   --coverage        names the lines of the policy that no test reaches
   --threshold N     with coverage of less than N per cent, it has failed
   -v, --verbose     names those that pass, too
@@ -21,6 +27,7 @@ Exits with 0 where all is well, 1 where a test fails or too little is covered, 2
 
 const OPTIONS = {
   run: { type: 'string' },
+  timeout: { type: 'string', default: String(TIMEOUT_S) },
   coverage: { type: 'boolean', default: false },
   threshold: { type: 'string' },
   verbose: { type: 'boolean', short: 'v', default: false },
@@ -29,7 +36,7 @@ const OPTIONS = {
 export async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = readArguments(args, OPTIONS, 1);
   const threshold = values.threshold === undefined ? null : readNumber('--threshold', values.threshold, { most: 100 });
-  checkPattern(values.run);
+  const timeout = readNumber('--timeout', values.timeout, { least: 0.001, most: MAX_TIMEOUT_S });
   const folder = await readSourceFolder(positionals[0] ?? '.');
   const begun = performance.now();
   const opa = openOpa(OPA_OPTIONS);
@@ -39,10 +46,11 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
         command: 'test',
         files: folder.files,
         coverage: values.coverage || threshold !== null,
+        timeout_ms: Math.ceil(timeout * 1000),
         ...(values.run === undefined ? {} : { run: values.run }),
       }),
     );
-    if (errors !== undefined) throw problemsFound(errors, folder);
+    if (errors !== undefined) throw describeErrors(errors, folder);
     if (result.tests.length === 0) throw noTests(folder.path, values.run);
     const seconds = (performance.now() - begun) / 1000;
     io.out.write(describeTests(result.tests, folder, { seconds, verbose: values.verbose }));
@@ -64,12 +72,10 @@ function noTests(path: string, pattern: string | undefined): ToolError {
   );
 }
 
-function checkPattern(pattern: string | undefined): void {
-  try {
-    if (pattern !== undefined) new RegExp(pattern);
-  } catch {
-    throw new UsageError(`--run ${pattern}: is no regular expression`);
-  }
+/** The pattern is Go's: OPA alone knows whether it is one. */
+function describeErrors(errors: readonly OpaProblem[], folder: SourceFolder): ToolError {
+  const invalid = errors.find(({ code }) => code === 'run_invalid');
+  return invalid === undefined ? problemsFound(errors, folder) : new UsageError(`--run: ${invalid.message}`);
 }
 
 function isFine(outcome: TestResult['outcome']): boolean {
@@ -99,13 +105,21 @@ function describeTests(results: readonly TestResult[], { path }: SourceFolder, {
 }
 
 function describeFailure(failed: TestResult, path: string): string {
-  const { package: name, name: rule, file, row, outcome, message = 'the rule itself', values = [], output } = failed;
-  const what = [`${outcome === 'error' ? 'error' : 'not true'}: ${message}`, ...values].join('\n');
+  const { package: name, name: rule, file, row, outcome, output, cases = [] } = failed;
+  const wrong = outcome === 'error' ? 'error' : 'not true';
+  const told =
+    cases.length === 0
+      ? [`${join(path, file)}:${row}`, `  ${describeWrong(wrong, failed, '    ')}`]
+      : cases.flatMap((one) => [`${one.name}: ${join(path, file)}:${one.row}`, `  ${describeWrong(wrong, one, '    ')}`]);
   const printed = (output ?? '')
     .split('\n')
     .filter(Boolean)
     .map((line) => `    printed: ${line}\n`);
-  return `FAILED ${name}.${rule}\n  ${join(path, file)}:${row}\n    ${what.replaceAll('\n', '\n    ')}\n${printed.join('')}`;
+  return `FAILED ${name}.${rule}\n${told.map((line) => `  ${line}\n`).join('')}${printed.join('')}`;
+}
+
+function describeWrong(wrong: string, { message = 'the rule itself', values = [] }: TestResult | FailedCase, indent: string) {
+  return [`${wrong}: ${message}`, ...values].join('\n').replaceAll('\n', `\n${indent}`);
 }
 
 interface Covered {

@@ -102,6 +102,11 @@ suite('what costs too much', { timeout: 300_000 }, () => {
     assert.equal((await opa.ask({ command: 'eval', files: FILES, query: '1' })).result?.value, 1);
   });
 
+  test('an evaluation ends itself after the time that it is given', async () => {
+    const { errors } = await opened().ask({ command: 'eval', files: FILES, query: ENDLESS, timeout_ms: 500 });
+    assert.deepEqual(errors, [{ code: 'timeout', message: 'the evaluation took longer than 500ms' }]);
+  });
+
   test('is ended at its memory, and the next request is answered', async () => {
     const opa = opened({ maxMemoryBytes: 160 * 1024 * 1024 });
     const query = 'count(numbers.range(1, 100000000))';

@@ -15,6 +15,13 @@ const RULES = { maxBytes: 1 << 24, signing: null, compile: { timeoutMs: 60_000, 
 const read = (path: string) => readBundle(readFileSync(path), RULES);
 
 suite('policy build', { timeout: 300_000 }, () => {
+  test('a data file that cannot be read is named', async (t) => {
+    const folder = await createFolder(t, { ...LEAST, 'access/data.yaml': 'a: [b\n c: d\n' });
+    const { code, errors } = await runPolicyVerb('build', folder, '-o', join(folder, 'b.tgz'));
+    assert.equal(code, 1);
+    assert.match(errors, /access\/data\.yaml:1: yaml: line 1: /);
+  });
+
   test('takes Rego and data, and leaves tests and other files outside', async (t) => {
     const folder = await createFolder(t, {
       ...LEAST,

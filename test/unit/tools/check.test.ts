@@ -21,7 +21,6 @@ const CATALOG = JSON.stringify({
     },
   },
 });
-
 const ALLOWED = '{"allow": true, "reason": "allowed"}';
 const rule = (...lines: string[]) => `decision := ${ALLOWED} if {\n${lines.map((line) => `\t${line}\n`).join('')}}\n`;
 
@@ -83,6 +82,7 @@ suite('policy check', { timeout: 300_000 }, () => {
       // One tool of the directory takes anything, so nothing can be said of the tools in general.
       rule('input.mcp.arguments.whatever'),
       rule('input.mcp.tool == "search"', 'input.mcp.arguments.whatever'),
+      rule('input.mcp.tool == "search"', 'found := input.mcp.arguments', 'found == null'),
       rule('some name in ["amount", "account"]', 'input.mcp.arguments[name]'),
       rule('input.principal.claims.department == "x"', 'input.tool.annotations.readOnlyHint == true'),
     ];
@@ -127,6 +127,41 @@ answer := {"allow": false, "reason": "tool_forbiden"}
     ]);
   });
 
+  test('a rule may be there member by member', async (t) => {
+    const members = `default allow := false
+
+allow if input.mcp.tool == "ping"
+
+decision.allow := allow
+
+decision.reason := "allowed" if allow
+
+decision.reason := "tool_forbidden" if not allow
+`;
+    const { code, lines } = await check(t, members);
+    assert.deepEqual([code, lines.filter((line) => line.includes('no rule'))], [0, []]);
+  });
+
+  test('texts that a part of input never is', async (t) => {
+    const rules = [
+      rule('input.mcp.era == "modernn"'),
+      rule('mcp := input.mcp', 'not mcp.kind != "reqest"', 'mcp.kind in {"request", "notificaton"}'),
+      rule('input.mcp.targets[_].type == "tol"', 'some target in input.mcp.targets', 'target.type == "tool"'),
+      rule(
+        'input.mcp.era == "modern"',
+        'input.mcp.kind in ["request", "http"]',
+        'input.mcp.method == "x"',
+        'input.mcp.era == data.era',
+      ),
+    ];
+    assert.deepEqual(said(await check(t, rules.join('\n'))), [
+      'mcp/inbound.rego:4:19: input.mcp.era is never "modernn"; it is one of legacy, modern. Did you mean modern?',
+      'mcp/inbound.rego:9:18: input.mcp.kind is never "reqest"; it is one of request, notification, response, http. Did you mean request?',
+      'mcp/inbound.rego:10:26: input.mcp.kind is never "notificaton"; it is one of request, notification, response, http. Did you mean notification?',
+      'mcp/inbound.rego:14:31: input.mcp.targets[_].type is never "tol"; it is one of tool, prompt, resource, resource_template, task. Did you mean tool?',
+    ]);
+  });
+
   test('tools and backends that nobody offers are warned of', async (t) => {
     const ran = await check(t, rule('input.mcp.backend == "leger"', 'input.mcp.tool == "transferFund"'));
     assert.deepEqual(said(ran), [
@@ -141,12 +176,59 @@ answer := {"allow": false, "reason": "tool_forbiden"}
 else := {"allow": "no", "reason": "policy_denied"}\n`;
     const outbound = OUTBOUND.replace('"scope": "s"', '"scope": ["s"]');
     const ran = await check(t, inbound, { 'mcp/outbound.rego': outbound });
-    assert.deepEqual(said(ran).sort(), [
-      'data.mcp.inbound.decision can have "alow", which no decision has; did you mean "allow"?',
-      'data.mcp.inbound.decision: "allow" can be a string, and has to be a boolean',
-      'data.mcp.outbound.decision: "scope" can be an array, and has to be a string',
+    assert.deepEqual(said(ran), [
+      'mcp/inbound.rego:3:14: data.mcp.inbound.decision can have "alow", which no decision has; did you mean "allow"?',
+      'mcp/inbound.rego:5:10: data.mcp.inbound.decision: "allow" can be a string, and has to be a boolean',
+      'mcp/outbound.rego:3:90: data.mcp.outbound.decision: "scope" can be an array, and has to be a string',
     ]);
     assert.equal(ran.code, 1);
+    const named = await check(t, 'answer := {"allow": 1, "reason": "allowed"}\n\ndecision := answer\n\nother if input.nothing\n');
+    assert.deepEqual(said(named).length, 1);
+    const later = await check(t, 'answer := {"allow": 1, "reason": "allowed"}\n\ndecision := answer\n');
+    assert.deepEqual(said(later), [
+      'mcp/inbound.rego:5:13: data.mcp.inbound.decision: "allow" can be a number, and has to be a boolean',
+    ]);
+  });
+
+  test('what the sidecar would refuse is found where it is written, beside other mistakes', async (t) => {
+    const inbound = `default decision := {"allow": false, "reason": "allowed"}
+
+decision := {"allow": true, "reason": "tool_forbidden"} if input.mcp.method == "a"
+
+decision := {"allow": false, "reason": "insufficient_scope"} if input.mcp.method == "b"
+
+decision := {"allow": true, "reason": "allowed", "required_scopes": ["s"]} if input.mcp.methd == "c"
+
+decision := {"allow": false, "reason": input.mcp.method, "required_scopes": data.scopes} if input.mcp.method == "d"
+
+decision := {"allow": data.x, "reason": data.y, "message": concat("", ["a"])} if input.mcp.method == "e"
+`;
+    const outbound = `package mcp.outbound
+
+decision := {"allow": true, "reason": "allowed", "audience": "a", "scope": "a  b", "ttl_seconds": 5}
+
+decision := {"allow": true, "reason": "allowed", "audience": "a", "scope": concat(":", ["a"]), "ttl_seconds": 5.5}
+
+decision := {"allow": true, "reason": "allowed", "scope": "s", "ttl_seconds": 5}
+`;
+    const ran = await check(t, inbound, { 'mcp/outbound.rego': outbound });
+    assert.deepEqual(said(ran), [
+      'mcp/inbound.rego:3:38: data.mcp.inbound.decision: "reason" cannot be "allowed" where "allow" is false',
+      'mcp/inbound.rego:5:29: data.mcp.inbound.decision: "reason" has to be "allowed" where "allow" is true',
+      'mcp/inbound.rego:7:13: data.mcp.inbound.decision: "required_scopes" has to be a list of scopes, and to be there with this reason',
+      'mcp/inbound.rego:9:50: data.mcp.inbound.decision: "required_scopes" does not go with "allow": true',
+      'mcp/inbound.rego:9:89: input.mcp.methd: there is no "methd"; there are arguments, backend, era, kind, method, revision, targets, tool. Did you mean method?',
+      'mcp/outbound.rego:3:67: data.mcp.outbound.decision: "scope" has to be there: scopes with one space between them',
+      'mcp/outbound.rego:5:96: data.mcp.outbound.decision: "ttl_seconds" has to be there: a whole number from 1 to what the configuration allows, 60 at most',
+      'mcp/outbound.rego:7:13: data.mcp.outbound.decision: "audience" has to be there: a text that is not empty',
+    ]);
+  });
+
+  test('a data file that cannot be read is named', async (t) => {
+    const broken = await check(t, rule('true'), { 'x/data.json': '{\n"a":1,}', 'y/data.yaml': 'a: [b\n c: d\n' });
+    assert.equal(broken.code, 1);
+    assert.match(broken.lines[0] ?? '', /^x\/data\.json:2: is no JSON: invalid character '}'/);
+    assert.match(broken.lines.at(1) ?? '', /^y\/data\.yaml:1: yaml: line 1: /);
   });
 
   test('what cannot be parsed is shown once', async (t) => {

@@ -67,7 +67,72 @@ suite('policy test', { timeout: 300_000 }, () => {
     const none = await run(t, TESTS, '--run', 'nothing');
     assert.deepEqual([none.code, none.lines], [1, ['']]);
     assert.match(none.errors, /no test has a name that matches nothing/);
-    assert.equal((await run(t, TESTS, '--run', '(')).code, 2);
+  });
+
+  test('takes the patterns that OPA takes', async (t) => {
+    assert.equal((await run(t, TESTS, '--run', '(?i)TEST_PING')).code, 0);
+    for (const wrong of ['(', '(?=x)']) {
+      const { code, errors } = await run(t, TESTS, '--run', wrong);
+      assert.equal(code, 2, wrong);
+      assert.match(errors, /^--run: error parsing regexp: /);
+    }
+  });
+
+  test('names the cases that fail', async (t) => {
+    const cases = `package mcp.inbound_test
+
+import data.mcp.inbound
+
+test_some[name] if {
+	some name, method in {"a": "ping", "b": "pong", "c": "ping", "d": "pung"}
+	inbound.decision.reason == "allowed" with input.mcp.method as method
+}
+
+test_nested[kind][tc.name] if {
+	some kind, tcs in {"x": [{"name": "y", "sum": 3}, {"name": "z", "sum": 4}]}
+	some tc in tcs
+	tc.sum == 1 + 2
+}
+
+test_all[name] if some name in ["e"]
+`;
+    const { code, lines } = await run(t, cases);
+    assert.equal(code, 1);
+    assert.deepEqual(lines.slice(0, -2), [
+      'FAILED data.mcp.inbound_test.test_some',
+      '  b: mcp/inbound_test.rego:7',
+      '    not true: inbound.decision.reason == "allowed" with input.mcp.method as method',
+      '    inbound.decision.reason is "policy_denied"',
+      '  d: mcp/inbound_test.rego:7',
+      '    not true: inbound.decision.reason == "allowed" with input.mcp.method as method',
+      '    inbound.decision.reason is "policy_denied"',
+      'FAILED data.mcp.inbound_test.test_nested',
+      '  x: z: mcp/inbound_test.rego:13',
+      '    not true: tc.sum == 1 + 2',
+      '    tc.sum is 4',
+      '    1 + 2 is 3',
+      '',
+    ]);
+    assert.match(lines.at(-2) ?? '', /^1 passed, 2 failed in /);
+  });
+
+  test('ends a test that takes too long, and runs the others', async (t) => {
+    const slow = 'count([1 | some a in numbers.range(1, 30000); some b in numbers.range(1, 30000); a + b == 1]) == 0';
+    const { code, lines } = await run(
+      t,
+      `${TESTS.slice(0, TESTS.indexOf('test_pong'))}test_slow if ${slow}\n`,
+      '--timeout',
+      '0.5',
+    );
+    assert.equal(code, 1);
+    assert.deepEqual(lines.slice(0, 4), [
+      'FAILED data.mcp.inbound_test.test_slow',
+      '  mcp/inbound_test.rego:7',
+      '    error: took longer than 500ms',
+      '',
+    ]);
+    assert.match(lines[4] ?? '', /^1 passed, 1 failed in \d\.\d s$/);
+    for (const wrong of ['0', 'x', '1000']) assert.equal((await run(t, TESTS, '--timeout', wrong)).code, 2, wrong);
   });
 
   test('names the lines that no test reaches, and fails below the threshold', async (t) => {
