@@ -3,7 +3,7 @@
  * merged, what lies outside its roots refused, and compiled where it has to be. What is not signed is not looked into first.
  */
 import { createHash } from 'node:crypto';
-import { type Members, unpackArchive } from './archive.ts';
+import { type Members, resolveName, unpackArchive } from './archive.ts';
 import { compileModules, type Modules } from './compile.ts';
 import { type CompiledCache, NO_CACHE } from './compiled-cache.ts';
 import { type Documents, mergeData, readDocuments } from './documents.ts';
@@ -22,7 +22,7 @@ export interface Bundle {
   readonly wasm: Uint8Array;
   /** The data document as JSON text, an object; numbers as they were written. */
   readonly data: string;
-  /** Rego by path. Beside a `policy.wasm` OPA leaves out the rules that are its entry points. */
+  /** Rego by its place in the bundle. Beside a `policy.wasm` OPA leaves out the rules that are its entry points. */
   readonly modules: Modules;
   /** The id of the key; null where no signature was asked for. */
   readonly signedBy: string | null;
@@ -101,5 +101,5 @@ function readModules(members: Members): Modules {
   const paths = [...members.keys()].filter((path) => path.endsWith('.rego'));
   if (paths.length === 0 && findWasm(members) === null)
     throw new PolicyRefused('entrypoint_missing', 'the bundle holds neither Rego nor a policy.wasm');
-  return Object.fromEntries(paths.map((path) => [path, decodeText(path, members, 'rego_invalid')]));
+  return Object.fromEntries(paths.map((path) => [resolveName(path), decodeText(path, members, 'rego_invalid')]));
 }

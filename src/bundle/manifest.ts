@@ -4,7 +4,7 @@
  */
 import { hasLookAlike, knownKeys } from '../mcp/keys.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
-import type { Members } from './archive.ts';
+import { type Members, resolveName } from './archive.ts';
 import { type JsonTree, writeTree } from './json-tree.ts';
 import { PolicyRefused } from './refusal.ts';
 
@@ -99,8 +99,14 @@ function readRegoVersions({ rego_version, file_rego_versions }: JsonObject): Jso
     throw invalid('a version in `file_rego_versions` is neither 0 nor 1');
   return {
     ...(rego_version == null ? {} : { rego_version }),
-    ...(file_rego_versions == null ? {} : { file_rego_versions }),
+    ...(file_rego_versions == null ? {} : { file_rego_versions: resolvePatterns(file_rego_versions) }),
   };
+}
+
+/** OPA writes places here, and people also names in the archive: it compares these, and we give it places. */
+function resolvePatterns(versions: object): JsonObject {
+  const resolve = (pattern: string) => (pattern.startsWith('/') ? `/${resolveName(pattern.slice(1))}` : pattern);
+  return Object.fromEntries(Object.entries(versions).map(([pattern, version]) => [resolve(pattern), version]));
 }
 
 function findStray(tree: JsonTree, path: readonly string[], roots: readonly (readonly string[])[]): readonly string[] | null {

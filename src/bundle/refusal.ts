@@ -21,8 +21,8 @@ export const BUNDLE_REFUSALS = {
   },
   member_invalid: {
     meaning:
-      'A member is a link or a device, its name leaves the root or can be read in two ways, or two members have one name; case does not tell them apart.',
-    remedy: 'Pack plain files under plain names.',
+      'A member is a link or a device, its name can be read in two ways or lies deeper than 64 folders, or two members have one name; neither case nor `../` in front tells them apart.',
+    remedy: 'Pack plain files under plain names; `opa build -b .` inside the folder does.',
   },
   delta_refused: {
     meaning: 'A delta bundle (`patch.json`): it cannot be signed.',

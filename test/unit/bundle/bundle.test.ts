@@ -66,6 +66,23 @@ suite('a bundle', () => {
     assert.equal((await read(members)).data, '{"a":{"x":1,"y":2},"b":{"c":[1,1e3]}}');
   });
 
+  test('may name its files by the way to them: what leads up counts for nothing', async () => {
+    const old = { name: '../policy/old.rego', content: 'package old\n\np { input.x }\n' };
+    const members = [
+      manifestOf({ file_rego_versions: { '/../policy/old.rego': 0 } }),
+      ...[inbound, outbound].map((member) => ({ ...member, name: `/../policy/${member.name}` })),
+      old,
+      data('{"b":1}', '../../a/data.json'),
+      data('{"c":1}', '../data.json'),
+    ];
+    const bundle = await read(members);
+    assert.deepEqual(Object.keys(bundle.modules), ['policy/in.rego', 'policy/out/out.rego', 'policy/old.rego']);
+    assert.equal(bundle.data, '{"a":{"b":1},"c":1}');
+    const [, ...others] = members;
+    assert.equal((await read([manifestOf({ file_rego_versions: { '/policy/old.rego': 0 } }), ...others])).revision, 'r1');
+    await refused([manifest, ...others], 'rego_invalid', /policy\/old\.rego:3/);
+  });
+
   test('may have YAML, read as OPA reads it, and JSON that is called YAML', async () => {
     const yaml = 'a: yes\nb: 010\nc: &x {d: 1.50}\ne: *x\nf: 1.5e300\n"g": ~\n';
     const members = [wasm, manifest, data(yaml, 'y/data.yaml'), data('{"n": 1.0, "m": 1e3}', 'j/data.yml')];
