@@ -19,6 +19,8 @@ export interface Bundle {
   readonly revision: string;
   /** SHA-256 of the archive, in hexadecimal. */
   readonly digest: string;
+  /** That of what is in it: the same however it is packed and signed, and whichever way its files are named by. */
+  readonly contentDigest: string;
   readonly wasm: Uint8Array;
   /** The data document as JSON text, an object; numbers as they were written. */
   readonly data: string;
@@ -52,13 +54,25 @@ export async function readBundle(archive: Uint8Array, rules: BundleRules, compil
     const modules = readModules(members);
     return {
       revision: manifest.revision,
-      digest: createHash('sha256').update(archive).digest('hex'),
+      digest: sha256(archive),
+      contentDigest: digestContent(members, documents),
       wasm: findWasm(members) ?? (await compileModules(modules, manifest, ask, compiled)),
       data: writeTree(data),
       modules,
       signedBy: signature?.keyId ?? null,
     };
   });
+}
+
+/** Documents count as what they say, as in a signature; the rest, read or not, as it is. */
+function digestContent(members: Members, documents: Documents): string {
+  const files = [...members].filter(([name]) => name !== SIGNATURES_FILE);
+  const hashes = files.map(([name, bytes]) => [resolveName(name), hashMember('SHA-256', documents.get(name) ?? bytes)] as const);
+  return sha256(JSON.stringify(hashes.sort(([one], [other]) => (one < other ? -1 : 1))));
+}
+
+function sha256(content: Uint8Array | string): string {
+  return createHash('sha256').update(content).digest('hex');
 }
 
 /** The documents, once each member is known to be what was signed; null where nothing has to be signed. */

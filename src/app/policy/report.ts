@@ -17,7 +17,7 @@ export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers
 
   return {
     onLooked: (outcome) => metrics.bundleDownloads.inc({ bundle, outcome }),
-    onActivated: ({ policy: { revision }, digest }, source) => {
+    onActivated: ({ policy: { revision }, digest, unorderedAfter: before }, source) => {
       metrics.bundleLoads.inc({ bundle, outcome: 'activated' });
       if (isLive) {
         metrics.bundleInfo.reset();
@@ -30,6 +30,12 @@ export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers
         digest,
         source,
       });
+      if (before !== null)
+        log('warn', 'nothing in the two revisions says which is older: one of this kind could go back', {
+          bundle,
+          revision,
+          before,
+        });
     },
     onRefused: ({ code, message }, cause) => {
       if (code !== 'download_failed') metrics.bundleLoads.inc({ bundle, outcome: 'refused' });

@@ -92,6 +92,28 @@ suite('a bundle', () => {
     );
   });
 
+  test('has a digest of what is in it, however it is packed, and of no less', async () => {
+    const some = [wasm, manifestOf({ roots: ['a'] }), data('{"a":{"x":1,"y":[2]}}'), data('z: 1', 'a/data.yaml')];
+    const digestOf = async (members: readonly Member[]) => (await read(members)).contentDigest;
+    const digest = await digestOf(some);
+    const [, , , ...rest] = some;
+    const respelled = data('{ "a": {"y": [2], "x": 1}\n}');
+    const remade = { name: '.manifest', content: '{"roots": ["a"], "revision": "r1"}' };
+    const signed = { name: '.signatures.json', content: '{"signatures":["x"]}' };
+    const moved = { ...wasm, name: '../../policy.wasm' };
+    for (const same of [[...some].reverse(), [moved, remade, respelled, ...rest], [...some, signed]])
+      assert.equal(await digestOf(same), digest);
+    for (const other of [
+      [...some, { name: 'README', content: '' }],
+      [{ ...wasm, content: '\0asm.' }, ...some.slice(1)],
+      [{ ...wasm, name: 'a/policy.wasm' }, ...some.slice(1)],
+      [wasm, manifestOf({ roots: ['a', 'b'] }), ...some.slice(2)],
+      [...some.slice(0, 2), data('{"a":{"x":1.0,"y":[2]}}'), ...rest],
+      [...some.slice(0, 3), data('z: 2', 'a/data.yaml')],
+    ])
+      assert.notEqual(await digestOf(other), digest);
+  });
+
   test('may tell keys apart by case alone', async () => {
     assert.equal((await read([wasm, manifest, data('{"Bob":1,"bob":2}')])).data, '{"Bob":1,"bob":2}');
   });

@@ -87,6 +87,16 @@ suite('a signed bundle', { timeout: 300_000 }, () => {
     });
   }
 
+  test('a signature that is random leaves the content what it was', async () => {
+    const [algorithm, privateKey, publicKey] = KEYS[2] as (typeof KEYS)[number];
+    const [one, other] = await Promise.all(
+      [1, 2].map(async () => signBundle(await build(), { id: 'k1', algorithm, key: privateKey })),
+    );
+    const [first, second] = [await read(one as Buffer, algorithm, publicKey), await read(other as Buffer, algorithm, publicKey)];
+    assert.notEqual(first.digest, second.digest);
+    assert.equal(first.contentDigest, second.contentDigest);
+  });
+
   test('signing again replaces the signature', async () => {
     const [algorithm, privateKey, publicKey] = KEYS[0] as (typeof KEYS)[number];
     const once = await signBundle(await build(), { id: 'k0', algorithm, key: privateKey });
