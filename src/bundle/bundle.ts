@@ -96,9 +96,9 @@ async function verifyMembers(
     if (hashMember(file.algorithm, content) !== file.hash) throw mismatch(path, 'is not what was signed');
   };
   for (const [path, bytes] of members) if (!isDocument(path)) compare(path, bytes);
-  const documents = await readDocuments(members, findManifest(members), ask);
-  for (const [path, tree] of documents) if (isDocument(path)) compare(path, tree);
-  return documents;
+  return readDocuments(members, findManifest(members), ask, (path, tree) => {
+    if (isDocument(path)) compare(path, tree);
+  });
 }
 
 function mismatch(path: string, why: string): PolicyRefused {

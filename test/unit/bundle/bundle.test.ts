@@ -243,6 +243,7 @@ suite('a bundle is refused', () => {
       ['[]', /no JSON object/],
       ['{"revision":"r1","revision":"r2"}', /twice/],
       ['\ufeff{}', /not JSON/],
+      [`{"revision":"r1"}${' '.repeat(2 * 1024 * 1024)}`, /larger than 2097152 bytes/],
     ] as const)
       await refused([wasm, { name: '.manifest', content }], 'manifest_invalid', why);
     await refused([wasm, manifest, { ...manifest, name: 'a/b.manifest' }], 'manifest_invalid', /several/);
