@@ -21,11 +21,13 @@ const FILES = {
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const ed = generateKeyPairSync('ed25519');
 const pem = (key: KeyObject) => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }).toString();
 const KEYS: readonly [SignatureAlgorithm, string, string][] = [
   ['RS256', pem(rsa.privateKey), pem(rsa.publicKey)],
   ['PS384', pem(rsa.privateKey), pem(rsa.publicKey)],
   ['ES256', pem(ec.privateKey), pem(ec.publicKey)],
+  ['EdDSA', pem(ed.privateKey), pem(ed.publicKey)],
   ['HS256', 'a secret that is long enough', 'a secret that is long enough'],
 ];
 

@@ -224,6 +224,7 @@ suite('a key', () => {
     assert.ok(readVerificationKey(key));
     assert.ok(readVerificationKey({ ...key, key: String(publicKey.export({ type: 'pkcs1', format: 'pem' })) }));
     assert.throws(() => readVerificationKey({ ...key, algorithm: 'ES256' }), /a key for ES256 is ec/);
+    assert.throws(() => readVerificationKey({ ...key, algorithm: 'EdDSA' }), /a key for EdDSA is ed25519, this is rsa/);
     assert.throws(
       () => readVerificationKey({ ...key, key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })) }),
       /private key/,
