@@ -3,7 +3,7 @@
  * merged, what lies outside its roots refused, and compiled where it has to be. What is not signed is not looked into first.
  */
 import { createHash } from 'node:crypto';
-import { type Members, unpackArchive } from './archive.ts';
+import { type Members, resolveName, unpackArchive } from './archive.ts';
 import { compileModules, type Modules } from './compile.ts';
 import { type CompiledCache, NO_CACHE } from './compiled-cache.ts';
 import { type Documents, mergeData, readDocuments } from './documents.ts';
@@ -19,10 +19,12 @@ export interface Bundle {
   readonly revision: string;
   /** SHA-256 of the archive, in hexadecimal. */
   readonly digest: string;
+  /** That of what is in it: the same however it is packed and signed, and whichever way its files are named by. */
+  readonly contentDigest: string;
   readonly wasm: Uint8Array;
   /** The data document as JSON text, an object; numbers as they were written. */
   readonly data: string;
-  /** Rego by path. Beside a `policy.wasm` OPA leaves out the rules that are its entry points. */
+  /** Rego by its place in the bundle. Beside a `policy.wasm` OPA leaves out the rules that are its entry points. */
   readonly modules: Modules;
   /** The id of the key; null where no signature was asked for. */
   readonly signedBy: string | null;
@@ -52,13 +54,25 @@ export async function readBundle(archive: Uint8Array, rules: BundleRules, compil
     const modules = readModules(members);
     return {
       revision: manifest.revision,
-      digest: createHash('sha256').update(archive).digest('hex'),
+      digest: sha256(archive),
+      contentDigest: digestContent(members, documents),
       wasm: findWasm(members) ?? (await compileModules(modules, manifest, ask, compiled)),
       data: writeTree(data),
       modules,
       signedBy: signature?.keyId ?? null,
     };
   });
+}
+
+/** Documents count as what they say, as in a signature; the rest, read or not, as it is. */
+function digestContent(members: Members, documents: Documents): string {
+  const files = [...members].filter(([name]) => name !== SIGNATURES_FILE);
+  const hashes = files.map(([name, bytes]) => [resolveName(name), hashMember('SHA-256', documents.get(name) ?? bytes)] as const);
+  return sha256(JSON.stringify(hashes.sort(([one], [other]) => (one < other ? -1 : 1))));
+}
+
+function sha256(content: Uint8Array | string): string {
+  return createHash('sha256').update(content).digest('hex');
 }
 
 /** The documents, once each member is known to be what was signed; null where nothing has to be signed. */
@@ -82,9 +96,9 @@ async function verifyMembers(
     if (hashMember(file.algorithm, content) !== file.hash) throw mismatch(path, 'is not what was signed');
   };
   for (const [path, bytes] of members) if (!isDocument(path)) compare(path, bytes);
-  const documents = await readDocuments(members, findManifest(members), ask);
-  for (const [path, tree] of documents) if (isDocument(path)) compare(path, tree);
-  return documents;
+  return readDocuments(members, findManifest(members), ask, (path, tree) => {
+    if (isDocument(path)) compare(path, tree);
+  });
 }
 
 function mismatch(path: string, why: string): PolicyRefused {
@@ -101,5 +115,5 @@ function readModules(members: Members): Modules {
   const paths = [...members.keys()].filter((path) => path.endsWith('.rego'));
   if (paths.length === 0 && findWasm(members) === null)
     throw new PolicyRefused('entrypoint_missing', 'the bundle holds neither Rego nor a policy.wasm');
-  return Object.fromEntries(paths.map((path) => [path, decodeText(path, members, 'rego_invalid')]));
+  return Object.fromEntries(paths.map((path) => [resolveName(path), decodeText(path, members, 'rego_invalid')]));
 }

@@ -10,19 +10,30 @@ import { type AskOpa, decodeText, describeProblems } from './run-opa.ts';
 
 export type Documents = ReadonlyMap<string, JsonTree>;
 
-/** Rejects with PolicyRefused. */
-export async function readDocuments(members: Members, manifest: string | null, ask: AskOpa): Promise<Documents> {
+/** OPA's are some hundred bytes, and some for each file and entry point. */
+const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
+
+/**
+ * Rejects with PolicyRefused.
+ * @param check throws where a document is not what it has to be. OPA is not asked to read YAML beside one that is not.
+ */
+export async function readDocuments(
+  members: Members,
+  manifest: string | null,
+  ask: AskOpa,
+  check: (path: string, tree: JsonTree) => void = () => {},
+): Promise<Documents> {
   const documents = new Map<string, JsonTree>();
+  const add = (path: string, tree: JsonTree) => {
+    check(path, tree);
+    documents.set(path, tree);
+  };
   const yaml: string[] = [];
   for (const [path, bytes] of members) {
     if (/(^|\/)data\.ya?ml$/.test(path) && !isJson(bytes)) yaml.push(path);
-    else if (isDocument(path) || path === manifest)
-      documents.set(
-        path,
-        readDocument(path, () => readTree(bytes)),
-      );
+    else if (isDocument(path) || path === manifest) add(path, readOne(path, bytes));
   }
-  if (yaml.length > 0) for (const [path, tree] of await readYaml(yaml, members, ask)) documents.set(path, tree);
+  if (yaml.length > 0) for (const [path, tree] of await readYaml(yaml, members, ask)) add(path, tree);
   return documents;
 }
 
@@ -50,6 +61,12 @@ function foldersOf(path: string): string[] {
 /** Merging changes objects, and each document is still to be hashed. */
 function copyTree(tree: ObjectTree): ObjectTree {
   return new Map([...tree].map(([key, value]) => [key, typeof value === 'string' ? value : copyTree(value)]));
+}
+
+function readOne(path: string, bytes: Uint8Array): JsonTree {
+  if (path.endsWith('.manifest') && bytes.byteLength > MAX_MANIFEST_BYTES)
+    throw new PolicyRefused('manifest_invalid', `${path} is larger than ${MAX_MANIFEST_BYTES} bytes`);
+  return readDocument(path, () => readTree(bytes));
 }
 
 function readDocument(path: string, read: () => JsonTree): JsonTree {

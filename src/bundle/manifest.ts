@@ -4,9 +4,10 @@
  */
 import { hasLookAlike, knownKeys } from '../mcp/keys.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
-import type { Members } from './archive.ts';
+import { type Members, resolveName } from './archive.ts';
 import { type JsonTree, writeTree } from './json-tree.ts';
 import { PolicyRefused } from './refusal.ts';
+import { findStray, isBelowRoot, plantRoots, readRoots } from './roots.ts';
 
 export interface Manifest {
   readonly revision: string;
@@ -35,18 +36,17 @@ export function readManifest(tree: JsonTree | undefined, members: Members): Mani
   // OPA's reader does not tell capitals from small letters: it would see roots here that we do not.
   if (hasLookAlike(manifest, KNOWN_KEYS))
     throw invalid(`it has a key that differs from ${KEYS.join(', ')} in its spelling alone`);
-  const roots = readRoots(manifest.roots ?? ['']);
+  const { roots: given = null } = manifest;
+  if (given !== null && !(Array.isArray(given) && given.every((root) => typeof root === 'string')))
+    throw invalid('`roots` is no array of strings');
+  const roots = readRoots(given ?? ['']);
   checkResolvers(manifest.wasm ?? [], roots, members);
   return { revision: readRevision(manifest.revision), roots, rego: readRegoVersions(manifest) };
 }
 
 /** All of the data must lie below the roots, but for the objects that lead there. */
 export function checkDataRoots(data: JsonTree, roots: readonly string[]): void {
-  const stray = findStray(
-    data,
-    [],
-    roots.map((root) => root.split('/')),
-  );
+  const stray = findStray(data, plantRoots(roots));
   if (stray !== null)
     throw new PolicyRefused('roots_invalid', `the roots of the manifest do not permit data at /${stray.join('/')}`);
 }
@@ -63,29 +63,16 @@ function readRevision(revision: unknown): string {
   );
 }
 
-function readRoots(value: unknown): readonly string[] {
-  if (!Array.isArray(value) || !value.every((root) => typeof root === 'string')) throw invalid('`roots` is no array of strings');
-  const roots = value.map((root) => root.replace(/^\/+|\/+$/g, ''));
-  for (const [at, root] of roots.entries()) {
-    const other = roots.find((one, place) => place !== at && contains(root, one));
-    if (other !== undefined) throw new PolicyRefused('roots_invalid', `the roots ${root} and ${other} of the manifest overlap`);
-  }
-  return roots;
-}
-
-function contains(root: string, path: string): boolean {
-  return root === '' || root === path || path.startsWith(`${root}/`);
-}
-
 /** As OPA: each names a module that is there, below the roots, and no rule twice. */
 function checkResolvers(value: unknown, roots: readonly string[], members: Members): void {
   if (!Array.isArray(value)) throw invalid('`wasm` is no array');
+  const tree = plantRoots(roots);
   const seen = new Set<string>();
   for (const resolver of value as unknown[]) {
     const { entrypoint = '', module = '' } = isObject(resolver) ? resolver : { entrypoint: null };
     if (typeof entrypoint !== 'string' || typeof module !== 'string') throw invalid('`wasm` is no list of entry points');
     if (!members.has(module.replace(/^\//, ''))) throw invalid(`the module ${module} is not there`);
-    if (!roots.some((root) => contains(root, entrypoint)))
+    if (!isBelowRoot(entrypoint, tree))
       throw new PolicyRefused('roots_invalid', `the roots of the manifest do not permit the entry point ${entrypoint}`);
     if (seen.has(entrypoint)) throw invalid(`the entry point ${entrypoint} is there twice`);
     seen.add(entrypoint);
@@ -99,20 +86,12 @@ function readRegoVersions({ rego_version, file_rego_versions }: JsonObject): Jso
     throw invalid('a version in `file_rego_versions` is neither 0 nor 1');
   return {
     ...(rego_version == null ? {} : { rego_version }),
-    ...(file_rego_versions == null ? {} : { file_rego_versions }),
+    ...(file_rego_versions == null ? {} : { file_rego_versions: resolvePatterns(file_rego_versions) }),
   };
 }
 
-function findStray(tree: JsonTree, path: readonly string[], roots: readonly (readonly string[])[]): readonly string[] | null {
-  if (roots.some((root) => (root.length === 1 && root[0] === '') || startsWith(path, root))) return null;
-  if (typeof tree === 'string' || !roots.some((root) => startsWith(root, path))) return path;
-  for (const [key, inner] of tree) {
-    const stray = findStray(inner, [...path, key], roots);
-    if (stray !== null) return stray;
-  }
-  return null;
-}
-
-function startsWith(path: readonly string[], start: readonly string[]): boolean {
-  return start.length <= path.length && start.every((part, at) => part === path[at]);
+/** OPA writes places here, and people also names in the archive: it compares these, and we give it places. */
+function resolvePatterns(versions: object): JsonObject {
+  const resolve = (pattern: string) => (pattern.startsWith('/') ? `/${resolveName(pattern.slice(1))}` : pattern);
+  return Object.fromEntries(Object.entries(versions).map(([pattern, version]) => [resolve(pattern), version]));
 }

@@ -21,8 +21,8 @@ export const BUNDLE_REFUSALS = {
   },
   member_invalid: {
     meaning:
-      'A member is a link or a device, its name leaves the root or can be read in two ways, or two members have one name; case does not tell them apart.',
-    remedy: 'Pack plain files under plain names.',
+      'A member is a link or a device, its name can be read in two ways or lies deeper than 64 folders, or two members have one name; neither case nor `../` in front tells them apart.',
+    remedy: 'Pack plain files under plain names; `opa build -b .` inside the folder does.',
   },
   delta_refused: {
     meaning: 'A delta bundle (`patch.json`): it cannot be signed.',
@@ -55,12 +55,12 @@ export const BUNDLE_REFUSALS = {
     remedy: 'Build it with `opa build --revision`, or write `revision` in `.manifest`.',
   },
   revision_older: {
-    meaning: 'This revision was in force before the current one.',
+    meaning: 'This revision is older than the one in force, by what the two say, or was in force before it.',
     remedy: 'Publish the older policy under a new revision, or order the step back.',
   },
   revision_reused: {
-    meaning: 'The revision was in force before with other contents.',
-    remedy: 'Give every bundle a revision of its own.',
+    meaning: 'The revision was in force before with other files, or other content in them.',
+    remedy: 'Give every content a revision of its own.',
   },
   roots_invalid: {
     meaning: 'Roots of the manifest overlap, or data, a package or an entry point lies outside of them.',

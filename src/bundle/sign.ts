@@ -10,7 +10,7 @@ import { pack } from 'tar-stream';
 import { unpackArchive } from './archive.ts';
 import { hashMember, isDocument } from './hash.ts';
 import { readTree } from './json-tree.ts';
-import { SIGNATURE_ALGORITHMS, SIGNATURES_FILE, type SignatureAlgorithm } from './signature.ts';
+import { checkKeyType, SIGNATURE_ALGORITHMS, SIGNATURES_FILE, type SignatureAlgorithm } from './signature.ts';
 
 export interface SigningKey {
   readonly id: string;
@@ -53,9 +53,7 @@ export function readSigningKey({ algorithm, key }: SigningKey): KeyObject | Uint
     return Buffer.from(key);
   }
   const read = readPrivateKey(key);
-  const needed = algorithm.startsWith('ES') ? 'ec' : 'rsa';
-  if (read.asymmetricKeyType !== needed)
-    throw new Error(`a key for ${algorithm} is ${needed}, this is ${read.asymmetricKeyType}`);
+  checkKeyType(read, algorithm);
   return read;
 }
 

@@ -16,6 +16,7 @@ export const SIGNATURE_ALGORITHMS = [
   ...(['PS256', 'PS384', 'PS512'] as const),
   ...(['ES256', 'ES384', 'ES512'] as const),
   ...(['HS256', 'HS384', 'HS512'] as const),
+  'EdDSA',
 ] as const;
 
 export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
@@ -67,12 +68,16 @@ export function readVerificationKey({ algorithm, key }: VerificationKey): KeyObj
   }
   if (/PRIVATE KEY-----/.test(key)) throw new Error('a private key: the sidecar gets the public one');
   const read = createPublicKey(key);
-  const needed = algorithm.startsWith('ES') ? 'ec' : 'rsa';
-  if (read.asymmetricKeyType !== needed)
-    throw new Error(`a key for ${algorithm} is ${needed}, this is ${read.asymmetricKeyType}`);
+  checkKeyType(read, algorithm);
   const bits = read.asymmetricKeyDetails?.modulusLength;
   if (bits !== undefined && bits < MIN_RSA_BITS) throw new Error(`an RSA key has at least ${MIN_RSA_BITS} bits`);
   return read;
+}
+
+/** Throws where it is of another kind. */
+export function checkKeyType({ asymmetricKeyType }: KeyObject, algorithm: SignatureAlgorithm): void {
+  const needed = algorithm === 'EdDSA' ? 'ed25519' : algorithm.startsWith('ES') ? 'ec' : 'rsa';
+  if (asymmetricKeyType !== needed) throw new Error(`a key for ${algorithm} is ${needed}, this is ${asymmetricKeyType}`);
 }
 
 /** Rejects with PolicyRefused. */

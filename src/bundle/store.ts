@@ -92,8 +92,8 @@ function readPast(text: string): Past {
 }
 
 function isActivation(value: unknown): value is Activation {
-  const { revision, digest, at } = (value ?? {}) as Record<string, unknown>;
-  return typeof revision === 'string' && typeof digest === 'string' && typeof at === 'number';
+  const { revision, digest, contentDigest = '', at } = (value ?? {}) as Record<string, unknown>;
+  return [revision, digest, contentDigest].every((text) => typeof text === 'string') && typeof at === 'number';
 }
 
 function unreadable(): Error {

@@ -41,7 +41,7 @@ const key = z
   .strictObject({
     id: z.string().min(1).describe('`keyid` in signatures.'),
     algorithm: z.enum(SIGNATURE_ALGORITHMS).default('RS256').describe('The only one accepted with this key.'),
-    publicKeyFile: z.string().optional().describe('PEM public key; with RS, PS and ES.'),
+    publicKeyFile: z.string().optional().describe('PEM public key; with RS, PS, ES and EdDSA.'),
     secret: secret.optional(),
   })
   .refine(

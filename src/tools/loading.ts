@@ -3,7 +3,7 @@
  * sidecar does. Which engine is asked afterwards is the matter of judge.ts and of the bench.
  */
 import { readFile, stat } from 'node:fs/promises';
-import { unpackArchive } from '../bundle/archive.ts';
+import { resolveName, unpackArchive } from '../bundle/archive.ts';
 import { type Bundle, readBundle } from '../bundle/bundle.ts';
 import { compileModules, OPTIONAL_ENTRYPOINTS, REQUIRED_ENTRYPOINTS } from '../bundle/compile.ts';
 import { NO_CACHE } from '../bundle/compiled-cache.ts';
@@ -92,7 +92,7 @@ async function compileArchive(opa: Opa, archive: Uint8Array): Promise<Uint8Array
   const manifest = findManifest(members);
   const rules = readManifest(manifest === null ? undefined : readTree(members.get(manifest) as Uint8Array), members);
   const rego = [...members].filter(([name]) => name.endsWith('.rego'));
-  const modules = Object.fromEntries(rego.map(([name, bytes]) => [name, bytes.toString()]));
+  const modules = Object.fromEntries(rego.map(([name, bytes]) => [resolveName(name), bytes.toString()]));
   return compileModules(modules, rules, (request) => askOpa(opa, request), NO_CACHE);
 }
 

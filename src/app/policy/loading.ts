@@ -54,7 +54,7 @@ function createLoader(
   const rules = { maxBytes: policy.maxBundleBytes, signing, compile };
   return async (archive, admit) => {
     const bundle = await reader.read(archive, rules);
-    admit(bundle.revision);
+    admit(bundle.revision, bundle.contentDigest);
     const { maxMemoryBytes, timeoutMs } = policy;
     return loadPolicy(bundle, { maxMemoryBytes, timeoutMs, workers, maxTtlSeconds: delegation.maxTtlSeconds, now: Date.now });
   };

@@ -39,7 +39,7 @@ export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers
     onLooked: (outcome) => {
       if (!ended) metrics.bundleDownloads.inc({ bundle, outcome });
     },
-    onActivated: ({ policy: { revision }, digest }, source) => {
+    onActivated: ({ policy: { revision }, digest, unorderedAfter: before }, source) => {
       if (ended) return;
       metrics.bundleLoads.inc({ bundle, outcome: 'activated' });
       if (isLive) {
@@ -53,6 +53,12 @@ export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers
         digest,
         source,
       });
+      if (before !== null)
+        log('warn', 'nothing in the two revisions says which is older: one of this kind could go back', {
+          bundle,
+          revision,
+          before,
+        });
     },
     onRefused: ({ code, message }, cause) => {
       if (ended) return;

@@ -3,7 +3,7 @@
  * at once and whole; what it replaces ends when its questions are answered. What may not changes nothing.
  */
 import type { Validators } from '../../bundle/download.ts';
-import { judgeRevision, withActivation } from '../../bundle/history.ts';
+import { findUnordered, judgeRevision, type Offered, withActivation } from '../../bundle/history.ts';
 import { PolicyRefused } from '../../bundle/refusal.ts';
 import type { Past, Store } from '../../bundle/store.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -14,18 +14,24 @@ export type LoadedPolicy = Policy & { readonly close?: () => Promise<void> };
  * Makes a policy of an archive; rejects with PolicyRefused.
  * @param admit is asked as soon as the revision is known, before anything is made of it; throws PolicyRefused.
  */
-export type LoadArchive = (archive: Uint8Array, admit: (revision: string) => void) => Promise<LoadedPolicy>;
+export type LoadArchive = (archive: Uint8Array, admit: Admit) => Promise<LoadedPolicy>;
+
+/** @param contentDigest says what is in the archive, however that is packed and signed. */
+export type Admit = (revision: string, contentDigest: string) => void;
 
 /** An archive that has become a policy. */
 export interface Loaded {
   readonly policy: LoadedPolicy;
   readonly digest: string;
+  readonly contentDigest: string;
   readonly archive: Uint8Array;
 }
 
 export interface InForce extends Loaded {
   /** Epoch milliseconds. */
   readonly activatedAt: number;
+  /** The revision before it, where nothing says which of them is the older one. */
+  readonly unorderedAfter: string | null;
 }
 
 export interface Origin {
@@ -61,8 +67,9 @@ export function createSlot({ now, store, isFree }: SlotOptions, onActivated: (in
   let past: Past = { history: [], accepted: null };
   let persisted = '';
 
-  function admit(revision: string, digest: string): void {
-    const standing = judgeRevision(past.history, { revision, digest });
+  function admit(offered: Offered): void {
+    const { revision } = offered;
+    const standing = judgeRevision(past.history, offered);
     if (standing === 'new' || standing === 'same' || past.accepted === revision) return;
     const before = past.history.at(-1)?.revision;
     throw standing === 'reused'
@@ -71,20 +78,25 @@ export function createSlot({ now, store, isFree }: SlotOptions, onActivated: (in
   }
 
   async function load(archive: Uint8Array, digest: string, make: LoadArchive, anyRevision = isFree): Promise<Loaded> {
-    const policy = await make(archive, anyRevision ? () => {} : (revision) => admit(revision, digest));
-    return { policy, digest, archive };
+    let contentDigest = digest;
+    const policy = await make(archive, (revision, found) => {
+      contentDigest = found;
+      if (!anyRevision) admit({ revision, digest, contentDigest });
+    });
+    return { policy, digest, contentDigest, archive };
   }
 
   function activate(loaded: Loaded): void {
     const previous = current;
     const at = now();
-    const { digest, policy } = loaded;
-    const last = past.history.at(-1);
-    current = { ...loaded, activatedAt: at };
-    if (last?.digest !== digest || last.revision !== policy.revision) {
-      const history = withActivation(past.history, { revision: policy.revision, digest, at });
-      past = { history, accepted: past.accepted === policy.revision ? null : past.accepted };
-    }
+    const { digest, contentDigest, policy } = loaded;
+    const offered = { revision: policy.revision, digest, contentDigest };
+    const isHeld = judgeRevision(past.history, offered) === 'same';
+    current = { ...loaded, activatedAt: at, unorderedAfter: isFree ? null : findUnordered(past.history, policy.revision) };
+    past = {
+      history: withActivation(past.history, { ...offered, at }),
+      accepted: !isHeld && past.accepted === policy.revision ? null : past.accepted,
+    };
     onActivated(current);
     previous?.policy.close().catch(() => {});
   }

@@ -85,6 +85,31 @@ suite('beside opa', { skip: opa.problem ?? false }, () => {
     assert.deepEqual(signed.wasm, built.wasm);
   });
 
+  test('a folder beside the one it builds in is read, and its data lies where it lies for OPA', async () => {
+    await write('beside/policy', { ...rego, 'table/data.json': '{"x":true}' });
+    const place = await write('beside/ci', { empty: '' });
+    const flags = ['--revision', 'beside-1', '--signing-key', signingKey];
+    assert.deepEqual(run(['build', '-b', '../policy', ...flags, '-o', 'built.tar.gz'], place), { ok: true, said: '' });
+    const archive = await readFile(join(place, 'built.tar.gz'));
+    assert.ok((await unpackBundle(archive)).has('../policy/in.rego'));
+    const built = await readBundle(archive, signedRules(key('default')));
+    assert.deepEqual(
+      [built.revision, built.data, Object.keys(built.modules).sort()],
+      ['beside-1', '{"table":{"x":true}}', ['policy/deep/out.rego', 'policy/in.rego']],
+    );
+
+    const names = ['../policy/table/data.json', '../../ci/.x/data.json', '../data.json'];
+    const data = names.map((name, at) => ({ name, content: `{"at${at}":${at}}` }));
+    const modules = Object.entries(rego).map(([name, content]) => ({ name: `../policy/${name}`, content }));
+    const packed = await packBundle([...data, ...modules, { name: '.manifest', content: '{"revision":"beside-2"}' }]);
+    await writeFile(join(place, 'packed.tar.gz'), packed);
+    const { ok, said } = run(['eval', '-b', 'packed.tar.gz', 'data', '--format', 'raw'], place);
+    assert.ok(ok, said);
+    const { mcp: _, ...merged } = JSON.parse(said);
+    assert.deepEqual(JSON.parse((await readBundle(packed, bundleRules)).data), merged);
+    assert.equal(Object.keys(merged).length, 3);
+  });
+
   test('Rego becomes the module that it builds', async () => {
     const place = await write('same', { ...rego, '.manifest': '{"revision":"same-1","roots":["mcp","table"]}' });
     const out = join(folder, 'same.tar.gz');

@@ -66,6 +66,23 @@ suite('a bundle', () => {
     assert.equal((await read(members)).data, '{"a":{"x":1,"y":2},"b":{"c":[1,1e3]}}');
   });
 
+  test('may name its files by the way to them: what leads up counts for nothing', async () => {
+    const old = { name: '../policy/old.rego', content: 'package old\n\np { input.x }\n' };
+    const members = [
+      manifestOf({ file_rego_versions: { '/../policy/old.rego': 0 } }),
+      ...[inbound, outbound].map((member) => ({ ...member, name: `/../policy/${member.name}` })),
+      old,
+      data('{"b":1}', '../../a/data.json'),
+      data('{"c":1}', '../data.json'),
+    ];
+    const bundle = await read(members);
+    assert.deepEqual(Object.keys(bundle.modules), ['policy/in.rego', 'policy/out/out.rego', 'policy/old.rego']);
+    assert.equal(bundle.data, '{"a":{"b":1},"c":1}');
+    const [, ...others] = members;
+    assert.equal((await read([manifestOf({ file_rego_versions: { '/policy/old.rego': 0 } }), ...others])).revision, 'r1');
+    await refused([manifest, ...others], 'rego_invalid', /policy\/old\.rego:3/);
+  });
+
   test('may have YAML, read as OPA reads it, and JSON that is called YAML', async () => {
     const yaml = 'a: yes\nb: 010\nc: &x {d: 1.50}\ne: *x\nf: 1.5e300\n"g": ~\n';
     const members = [wasm, manifest, data(yaml, 'y/data.yaml'), data('{"n": 1.0, "m": 1e3}', 'j/data.yml')];
@@ -73,6 +90,28 @@ suite('a bundle', () => {
       (await read(members)).data,
       '{"j":{"m":1e3,"n":1.0},"y":{"a":"yes","b":8,"c":{"d":1.5},"e":{"d":1.5},"f":1.5e+300,"g":null}}',
     );
+  });
+
+  test('has a digest of what is in it, however it is packed, and of no less', async () => {
+    const some = [wasm, manifestOf({ roots: ['a'] }), data('{"a":{"x":1,"y":[2]}}'), data('z: 1', 'a/data.yaml')];
+    const digestOf = async (members: readonly Member[]) => (await read(members)).contentDigest;
+    const digest = await digestOf(some);
+    const [, , , ...rest] = some;
+    const respelled = data('{ "a": {"y": [2], "x": 1}\n}');
+    const remade = { name: '.manifest', content: '{"roots": ["a"], "revision": "r1"}' };
+    const signed = { name: '.signatures.json', content: '{"signatures":["x"]}' };
+    const moved = { ...wasm, name: '../../policy.wasm' };
+    for (const same of [[...some].reverse(), [moved, remade, respelled, ...rest], [...some, signed]])
+      assert.equal(await digestOf(same), digest);
+    for (const other of [
+      [...some, { name: 'README', content: '' }],
+      [{ ...wasm, content: '\0asm.' }, ...some.slice(1)],
+      [{ ...wasm, name: 'a/policy.wasm' }, ...some.slice(1)],
+      [wasm, manifestOf({ roots: ['a', 'b'] }), ...some.slice(2)],
+      [...some.slice(0, 2), data('{"a":{"x":1.0,"y":[2]}}'), ...rest],
+      [...some.slice(0, 3), data('z: 2', 'a/data.yaml')],
+    ])
+      assert.notEqual(await digestOf(other), digest);
   });
 
   test('may tell keys apart by case alone', async () => {
@@ -204,6 +243,7 @@ suite('a bundle is refused', () => {
       ['[]', /no JSON object/],
       ['{"revision":"r1","revision":"r2"}', /twice/],
       ['\ufeff{}', /not JSON/],
+      [`{"revision":"r1"}${' '.repeat(2 * 1024 * 1024)}`, /larger than 2097152 bytes/],
     ] as const)
       await refused([wasm, { name: '.manifest', content }], 'manifest_invalid', why);
     await refused([wasm, manifest, { ...manifest, name: 'a/b.manifest' }], 'manifest_invalid', /several/);

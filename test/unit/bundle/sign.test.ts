@@ -21,11 +21,13 @@ const FILES = {
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const ed = generateKeyPairSync('ed25519');
 const pem = (key: KeyObject) => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }).toString();
 const KEYS: readonly [SignatureAlgorithm, string, string][] = [
   ['RS256', pem(rsa.privateKey), pem(rsa.publicKey)],
   ['PS384', pem(rsa.privateKey), pem(rsa.publicKey)],
   ['ES256', pem(ec.privateKey), pem(ec.publicKey)],
+  ['EdDSA', pem(ed.privateKey), pem(ed.publicKey)],
   ['HS256', 'a secret that is long enough', 'a secret that is long enough'],
 ];
 
@@ -86,6 +88,16 @@ suite('a signed bundle', { timeout: 300_000 }, () => {
       assert.match(verify(archive, algorithm, publicKey, 'test'), /scope mismatch/);
     });
   }
+
+  test('a signature that is random leaves the content what it was', async () => {
+    const [algorithm, privateKey, publicKey] = KEYS[2] as (typeof KEYS)[number];
+    const [one, other] = await Promise.all(
+      [1, 2].map(async () => signBundle(await build(), { id: 'k1', algorithm, key: privateKey })),
+    );
+    const [first, second] = [await read(one as Buffer, algorithm, publicKey), await read(other as Buffer, algorithm, publicKey)];
+    assert.notEqual(first.digest, second.digest);
+    assert.equal(first.contentDigest, second.contentDigest);
+  });
 
   test('signing again replaces the signature', async () => {
     const [algorithm, privateKey, publicKey] = KEYS[0] as (typeof KEYS)[number];

@@ -129,6 +129,19 @@ suite('a signature', () => {
     await refused('digest_mismatch', /more is not in the signature/, {}, { packed: [...members, { name: 'more', content: '' }] });
   });
 
+  test('is compared with what can be compared before OPA is asked to read YAML', async () => {
+    const yaml: Member = { name: 'y/data.yaml', content: 'c: 1' };
+    const token = await signer.sign([...members, { name: 'y/data.yaml', content: '{"c":1}' }]);
+    const readChanged = async (changed: readonly Member[]) =>
+      readBundle(await packBundle([yaml, ...changed, signatures(token)]), {
+        ...signedRules(signer.key),
+        compile: { timeoutMs: 1, maxMemoryBytes: 1 << 30 },
+      });
+    await assert.rejects(readChanged(members), { code: 'compile_timeout' });
+    const changed = members.map((member) => (member.name === 'data.json' ? { ...member, content: '{"a":2}' } : member));
+    await assert.rejects(readChanged(changed), { code: 'digest_mismatch' });
+  });
+
   test('lists each with one hash of an algorithm that holds', async () => {
     const each = (change: object): Change => ({
       payload: ({ files, ...rest }) => ({ files: files.map((file) => ({ ...file, ...change })), ...rest }),
@@ -211,6 +224,7 @@ suite('a key', () => {
     assert.ok(readVerificationKey(key));
     assert.ok(readVerificationKey({ ...key, key: String(publicKey.export({ type: 'pkcs1', format: 'pem' })) }));
     assert.throws(() => readVerificationKey({ ...key, algorithm: 'ES256' }), /a key for ES256 is ec/);
+    assert.throws(() => readVerificationKey({ ...key, algorithm: 'EdDSA' }), /a key for EdDSA is ed25519, this is rsa/);
     assert.throws(
       () => readVerificationKey({ ...key, key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })) }),
       /private key/,

@@ -16,6 +16,8 @@ async function folder(t: TestContext): Promise<string> {
 const VALIDATORS = { etag: '"e1"', lastModified: null };
 const bundle = (content: string) => ({ archive: Buffer.from(content), validators: VALIDATORS, source: 'https://b.example/x' });
 
+const ODD_CONTENT = '{"version":1,"history":[{"revision":"r","digest":"d","contentDigest":1,"at":1}],"accepted":null}';
+
 suite('a store', () => {
   test('keeps the last bundle and nothing of the one before, for its owner alone', async (t) => {
     const dir = join(await folder(t), 'made');
@@ -24,7 +26,12 @@ suite('a store', () => {
     assert.deepEqual(await store.readPast(), { history: [], accepted: null });
     await store.writeBundle(bundle('one'), 'a'.repeat(64));
     await store.writeBundle(bundle('two'), 'b'.repeat(64));
-    const past = { history: [{ revision: 'r', digest: 'd', at: 1 }], accepted: 'q' };
+    // The first as it was written before there was a digest of contents.
+    const history = [
+      { revision: 'r', digest: 'd', at: 1 },
+      { revision: 's', digest: 'e', contentDigest: 'c', at: 2 },
+    ];
+    const past = { history, accepted: 'q' };
     await store.writePast(past);
     const kept = await openStore(dir, 'policy', 100).readBundle();
     assert.deepEqual([String(kept?.archive), kept?.validators, kept?.source], ['two', VALIDATORS, 'https://b.example/x']);
@@ -45,7 +52,7 @@ suite('a store', () => {
   test('does not take what it cannot read for nothing', async (t) => {
     const dir = await folder(t);
     const store = openStore(dir, 'policy', 3);
-    for (const text of ['', '{', '[]', '{"version":2}', '{"version":1,"history":[{}],"accepted":null}']) {
+    for (const text of ['', '{', '[]', '{"version":2}', '{"version":1,"history":[{}],"accepted":null}', ODD_CONTENT]) {
       await writeFile(join(dir, 'policy-history.json'), text);
       await assert.rejects(store.readPast(), text);
     }

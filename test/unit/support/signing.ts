@@ -68,6 +68,7 @@ export function createSigner(algorithm: SignatureAlgorithm = 'ES256', id = 'k1')
 function keyPair(algorithm: SignatureAlgorithm): { publicKey: KeyObject | string; privateKey: KeyObject | string } {
   const secret = 'a secret of a test, long enough for any of the three of them: 64';
   if (algorithm.startsWith('HS')) return { publicKey: secret, privateKey: secret };
+  if (algorithm === 'EdDSA') return generateKeyPairSync('ed25519');
   const curves: Record<string, string> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' };
   const namedCurve = curves[algorithm];
   return namedCurve === undefined

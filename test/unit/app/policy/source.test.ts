@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, type TestContext, test } from 'node:test';
+import { createPolicyReport } from '../../../../src/app/policy/report.ts';
 import type { LoadArchive } from '../../../../src/app/policy/slot.ts';
 import { createPolicySource } from '../../../../src/app/policy/source.ts';
 import type { PolicyPlan } from '../../../../src/app/policy/state.ts';
@@ -7,9 +8,10 @@ import type { Supply } from '../../../../src/app/policy/supply.ts';
 import { NO_VALIDATORS } from '../../../../src/bundle/download.ts';
 import { type BundleRefusal, PolicyRefused } from '../../../../src/bundle/refusal.ts';
 import type { Past, Persisted, Store } from '../../../../src/bundle/store.ts';
+import { createMetrics } from '../../../../src/telemetry/metrics.ts';
 import { fakePolicy } from '../../support/ports.ts';
 
-/** An archive is the text of a revision here; `!code` is refused so. */
+/** An archive is the text of a revision here, and what follows `#` only how it is packed; `!code` is refused so. */
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 interface FakeSupply extends Supply {
@@ -71,10 +73,10 @@ function start(t: TestContext, supply: FakeSupply, { store = null as Store | nul
   const timers: (() => void)[] = [];
   let nowMs = 1_000_000;
   const load: LoadArchive = async (archive, admit) => {
-    const text = String(archive);
+    const text = String(archive).replace(/#.*/, '');
     if (text.startsWith('!')) throw new PolicyRefused(text.slice(1) as BundleRefusal, 'it is');
     if (text === 'bug') throw new TypeError('of ours, with a secret');
-    admit(text);
+    admit(text, `content of ${text}`);
     return { ...fakePolicy(), revision: text, close: async () => void closed.push(text) };
   };
   const planOf = (next: Supply, fingerprint: string, loader = load): PolicyPlan => ({
@@ -89,7 +91,10 @@ function start(t: TestContext, supply: FakeSupply, { store = null as Store | nul
     isFree,
     observer: {
       onLooked: (outcome) => told.push(outcome),
-      onActivated: ({ policy }) => told.push(`+${policy.revision}`),
+      onActivated: ({ policy, unorderedAfter }) => {
+        told.push(`+${policy.revision}`);
+        if (unorderedAfter !== null) told.push(`unordered after ${unorderedAfter}`);
+      },
       onRefused: ({ code }) => told.push(`-${code}`),
       onState: () => {},
       onPersistFailure: () => told.push('not persisted'),
@@ -157,6 +162,49 @@ suite('a source of policy', () => {
     supply.content = '5';
     await lookAgain();
     assert.deepEqual([revision(), source.state().lastError, told.filter((what) => what === '+5').length], ['5', null, 1]);
+  });
+
+  test('takes what is in force packed anew, also after a restart, and remembers it as the same', async (t) => {
+    const store = fakeStore();
+    const supply = fakeSupply('5');
+    const { source, lookAgain } = start(t, supply, { store });
+    await source.start();
+    supply.content = '5#again';
+    await lookAgain();
+    assert.deepEqual([source.state().lastError, String(source.archive())], [null, '5#again']);
+    assert.deepEqual([store.past.history.length, store.writes], [1, ['5', '5#again']]);
+    const later = start(t, fakeSupply('5#once more', { isFile: true }), { store });
+    await later.source.open();
+    await later.source.start();
+    assert.equal(later.revision(), '5');
+  });
+
+  test('tells once of a revision that cannot be ordered, but where it is free to go back', async (t) => {
+    for (const isFree of [false, true]) {
+      const supply = fakeSupply('abc');
+      const { source, lookAgain, told } = start(t, supply, { isFree });
+      await source.start();
+      supply.content = 'def';
+      await lookAgain();
+      await lookAgain();
+      const unordered = told.filter((what) => what.startsWith('unordered'));
+      assert.deepEqual(unordered, isFree ? [] : ['unordered after abc']);
+    }
+  });
+
+  test('has that in the log as a warning', () => {
+    const lines: unknown[] = [];
+    const report = createPolicyReport('policy', { metrics: createMetrics('0'), log: (...line) => lines.push(line) });
+    const policy = { ...fakePolicy(), revision: 'def' };
+    const inForce = { policy, digest: 'd', contentDigest: 'c', archive: bytes(''), activatedAt: 0 };
+    report.onActivated({ ...inForce, unorderedAfter: null }, 'fake');
+    assert.equal(lines.length, 1);
+    report.onActivated({ ...inForce, unorderedAfter: 'abc' }, 'fake');
+    assert.deepEqual(lines.at(-1), [
+      'warn',
+      'nothing in the two revisions says which is older: one of this kind could go back',
+      { bundle: 'policy', revision: 'def', before: 'abc' },
+    ]);
   });
 
   test('tries again after a while what failed for lack of time or memory here', async (t) => {
