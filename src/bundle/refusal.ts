@@ -126,6 +126,9 @@ const MAX_MESSAGE = 2000;
 export class PolicyRefused extends Error {
   override name = 'PolicyRefused';
   readonly code: BundleRefusal;
+  /** Of the archive, and the revision that it gives itself: put here by who knows them, for the log. */
+  digest: string | null = null;
+  revision: string | null = null;
   constructor(code: BundleRefusal, message: string, options?: ErrorOptions) {
     super(message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)} …` : message, options);
     this.code = code;

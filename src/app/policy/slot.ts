@@ -71,8 +71,17 @@ export function createSlot({ now, store, isFree }: SlotOptions, onActivated: (in
   }
 
   async function load(archive: Uint8Array, digest: string, make: LoadArchive, anyRevision = isFree): Promise<Loaded> {
-    const policy = await make(archive, anyRevision ? () => {} : (revision) => admit(revision, digest));
-    return { policy, digest, archive };
+    let named: string | null = null;
+    try {
+      const policy = await make(archive, (revision) => {
+        named = revision;
+        if (!anyRevision) admit(revision, digest);
+      });
+      return { policy, digest, archive };
+    } catch (cause) {
+      if (cause instanceof PolicyRefused) Object.assign(cause, { digest, revision: cause.revision ?? named });
+      throw cause;
+    }
   }
 
   function activate(loaded: Loaded): void {
