@@ -2,10 +2,10 @@
  * The HTTP client for everything we fetch ourselves: keys, metadata, token exchange, introspection, the backends, and the
  * services that hand out policy and take logs.
  * Pooled, with a deadline, a cap on what is read and no redirects: an address comes from the configuration or from an
- * issuer's own metadata, never from a token or a request.
+ * issuer's own metadata, never from a token or a request. Services follow redirects by themselves, and know proxies.
  */
 import { Readable } from 'node:stream';
-import { Agent, request } from 'undici';
+import { Agent, EnvHttpProxyAgent, request } from 'undici';
 
 export interface HttpClientOptions {
   readonly timeoutMs: number;
@@ -138,9 +138,8 @@ export class AnswerTooLarge extends Error {
 }
 
 export function createBytesClient({ connectTimeoutMs, ca, clientCertificate }: ConnectionOptions): BytesClient {
-  const agent = new Agent({
-    connect: { timeout: connectTimeoutMs, ...(ca === undefined ? {} : { ca }), ...clientCertificate },
-  });
+  const tls = { ...(ca === undefined ? {} : { ca }), ...clientCertificate };
+  const agent = openAgent(connectTimeoutMs, tls, process.env);
 
   async function send(url: string, { method, headers, body, timeoutMs, maxBytes, signal }: BytesInit): Promise<BytesAnswer> {
     const deadline = AbortSignal.timeout(timeoutMs);
@@ -162,6 +161,29 @@ export function createBytesClient({ connectTimeoutMs, ca, clientCertificate }: C
   }
 
   return { send, close: (cut) => (cut ? agent.destroy() : agent.close()) };
+}
+
+/** Through the proxy that the environment names, as other programs take it; to this very host never. */
+function openAgent(timeout: number, tls: Tls, env: NodeJS.ProcessEnv): EnvHttpProxyAgent {
+  const noProxy = `${env.no_proxy ?? env.NO_PROXY ?? ''},localhost,127.0.0.1,::1`;
+  const httpProxy = readProxy(env.http_proxy ?? env.HTTP_PROXY);
+  const httpsProxy = readProxy(env.https_proxy ?? env.HTTPS_PROXY);
+  return new EnvHttpProxyAgent({
+    ...{ httpProxy, httpsProxy, noProxy },
+    connect: { timeout, ...tls },
+    // What is shown to the server behind the proxy, and not to the proxy.
+    requestTls: { timeout, ...tls },
+    proxyTls: { timeout },
+  });
+}
+
+type Tls = Readonly<Partial<Record<'ca' | 'cert' | 'key', string>>>;
+
+/** Often written without its scheme. Its password is in no error. */
+function readProxy(value = ''): string {
+  const address = value === '' || /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`;
+  if (address !== '' && !URL.canParse(address)) throw new Error('HTTP_PROXY or HTTPS_PROXY is no URL');
+  return address;
 }
 
 /** Null where there is more of it. Leaving the loop early ends the connection. */
@@ -193,6 +215,7 @@ export function isWebUrl(value: string): boolean {
   return /^https?:$/.test(protocol) && username === '' && password === '' && hash === '';
 }
 
-function isLoopback(hostname: string): boolean {
+/** Names and addresses of this very host. */
+export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

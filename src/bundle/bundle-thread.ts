@@ -11,7 +11,7 @@ export interface BundleQuestion {
 
 export type BundleReply =
   | { readonly bundle: Bundle }
-  | { readonly refused: BundleRefusal; readonly message: string }
+  | { readonly refused: BundleRefusal; readonly message: string; readonly revision: string | null }
   | { readonly failed: string };
 
 export interface BundleThreadData {
@@ -34,7 +34,8 @@ async function answer(archive: Uint8Array, rules: BundleRules, cache: CompiledCa
     reply({ bundle: { ...bundle, wasm } }, [wasm.buffer]);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
-    reply(cause instanceof PolicyRefused ? { refused: cause.code, message } : { failed: message });
+    if (!(cause instanceof PolicyRefused)) return reply({ failed: message });
+    reply({ refused: cause.code, message, revision: cause.revision });
   }
 }
 

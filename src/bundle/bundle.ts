@@ -49,18 +49,23 @@ export async function readBundle(archive: Uint8Array, rules: BundleRules, compil
     const manifestPath = findManifest(members);
     const documents = signed ?? (await readDocuments(members, manifestPath, ask));
     const manifest = readManifest(documents.get(manifestPath ?? ''), members);
-    const data = mergeData(documents);
-    checkDataRoots(data, manifest.roots);
-    const modules = readModules(members);
-    return {
-      revision: manifest.revision,
-      digest: sha256(archive),
-      contentDigest: digestContent(members, documents),
-      wasm: findWasm(members) ?? (await compileModules(modules, manifest, ask, compiled)),
-      data: writeTree(data),
-      modules,
-      signedBy: signature?.keyId ?? null,
-    };
+    try {
+      const data = mergeData(documents);
+      checkDataRoots(data, manifest.roots);
+      const modules = readModules(members);
+      return {
+        revision: manifest.revision,
+        digest: sha256(archive),
+        contentDigest: digestContent(members, documents),
+        wasm: findWasm(members) ?? (await compileModules(modules, manifest, ask, compiled)),
+        data: writeTree(data),
+        modules,
+        signedBy: signature?.keyId ?? null,
+      };
+    } catch (cause) {
+      if (cause instanceof PolicyRefused) cause.revision = manifest.revision;
+      throw cause;
+    }
   });
 }
 

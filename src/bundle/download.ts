@@ -1,8 +1,10 @@
 /**
  * One request to a bundle server, as OPA makes it: only what is not known yet, and with patience where the server offers that.
- * Servers without ETag are served too: by time of change, or by the digest of what they send (policy-source).
+ * Servers without ETag are served too: by time of change, or by the digest of what they send (policy-source). What only says
+ * where the bundle is, is followed there.
  */
 import { AnswerTooLarge } from '../http-client.ts';
+import { RedirectRefused } from '../services/redirects.ts';
 import type { Service, ServiceResponse } from '../services/service.ts';
 import { PolicyRefused } from './refusal.ts';
 
@@ -36,6 +38,8 @@ export interface Downloaded {
 /** What OPA's servers say of a bundle when they know about waiting. */
 const LONG_POLLING_TYPE = 'application/vnd.openpolicyagent.bundles';
 
+const MAX_REDIRECTS = 5;
+
 /** Rejects with PolicyRefused: download_failed, timeout or too_large. */
 export async function download(service: Service, options: DownloadOptions): Promise<Downloaded> {
   const answer = await ask(service, options);
@@ -46,7 +50,8 @@ export async function download(service: Service, options: DownloadOptions): Prom
     return { archive: null, validators, longPolling };
   }
   if (answer.status !== 200) {
-    throw new PolicyRefused('download_failed', `${service.name} answered ${answer.status} for ${shown(options.resource)}`);
+    const who = answer.elsewhere === undefined ? service.name : `${answer.elsewhere}, where ${service.name} redirected to,`;
+    throw new PolicyRefused('download_failed', `${who} answered ${answer.status} for ${shown(options.resource)}`);
   }
   return { archive: answer.body, validators: validatorsOf(answer), longPolling };
 }
@@ -63,12 +68,18 @@ async function ask(service: Service, options: DownloadOptions): Promise<ServiceR
       },
       timeoutMs: options.timeoutMs + (waitSeconds ?? 0) * 1000,
       maxBytes: options.maxBytes,
+      maxRedirects: MAX_REDIRECTS,
       signal,
     });
   } catch (cause) {
     if (signal?.aborted) throw cause;
     if (cause instanceof AnswerTooLarge)
       throw new PolicyRefused('too_large', `the bundle is larger than ${options.maxBytes} bytes`);
+    if (cause instanceof RedirectRefused)
+      throw new PolicyRefused(
+        'download_failed',
+        `${service.name} gave no bundle for ${shown(options.resource)}: ${cause.message}`,
+      );
     const late = cause instanceof Error && cause.name === 'TimeoutError';
     throw new PolicyRefused(
       late ? 'timeout' : 'download_failed',

@@ -14,7 +14,9 @@ export interface FileSeen {
 /** Rejects with PolicyRefused: too_large, or download_failed where it cannot be read or is being written. */
 export async function readBundleFile(file: string, before: FileMark, maxBytes: number): Promise<FileSeen> {
   try {
-    const [mark, size] = await look(file);
+    const [mark, size, isFolder] = await look(file);
+    if (isFolder)
+      throw new PolicyRefused('download_failed', `the bundle is a folder, and must be an archive: ${howToPack(file)}`);
     if (mark === before) return { archive: null, mark };
     if (size > maxBytes) throw new PolicyRefused('too_large', `the bundle is larger than ${maxBytes} bytes`);
     const archive = await readFile(file);
@@ -29,7 +31,11 @@ export async function readBundleFile(file: string, before: FileMark, maxBytes: n
   }
 }
 
-async function look(file: string): Promise<[mark: string, size: number]> {
-  const { mtimeNs, size, ino } = await stat(file, { bigint: true });
-  return [`${mtimeNs} ${size} ${ino}`, Number(size)];
+async function look(file: string): Promise<[mark: string, size: number, isFolder: boolean]> {
+  const seen = await stat(file, { bigint: true });
+  return [`${seen.mtimeNs} ${seen.size} ${seen.ino}`, Number(seen.size), seen.isDirectory()];
+}
+
+function howToPack(folder: string): string {
+  return `tar czf bundle.tar.gz -C ${folder} . makes one, and so does mcp-ext-authz policy build`;
 }

@@ -104,6 +104,6 @@ async function ask(worker: Worker, archive: Uint8Array, rules: BundleRules, time
 
 function bundleOf(said: BundleReply): Bundle {
   if ('bundle' in said) return said.bundle;
-  if ('refused' in said) throw new PolicyRefused(said.refused, said.message);
+  if ('refused' in said) throw Object.assign(new PolicyRefused(said.refused, said.message), { revision: said.revision });
   throw new ThreadEnded('archive_invalid', `the bundle cannot be read: ${said.failed}`);
 }

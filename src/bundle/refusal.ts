@@ -70,6 +70,10 @@ export const BUNDLE_REFUSALS = {
     meaning: 'A data file cannot be read, or two of them say different things about one path.',
     remedy: 'Mend the file that the message names.',
   },
+  data_too_large: {
+    meaning: 'The data, loaded for evaluation, need more memory than `policy.maxDataMemoryBytes`: many times their size as JSON.',
+    remedy: 'Take out what no rule reads, or raise the limit and the memory of the machine with it.',
+  },
   rego_invalid: {
     meaning: 'The Rego does not compile.',
     remedy: 'The message has file and line; `mcp-ext-authz policy check` says the same.',
@@ -83,7 +87,7 @@ export const BUNDLE_REFUSALS = {
     remedy: 'Find what makes the policy so large; or compile it beforehand with `opa build -t wasm`.',
   },
   wasm_invalid: {
-    meaning: '`policy.wasm` is not a module that OPA made, there are several, or it needs more than its memory.',
+    meaning: '`policy.wasm` is not a module that OPA made, or there are several.',
     remedy: 'Build it with `opa build -t wasm`, or serve plain Rego.',
   },
   entrypoint_missing: {
@@ -122,6 +126,9 @@ const MAX_MESSAGE = 2000;
 export class PolicyRefused extends Error {
   override name = 'PolicyRefused';
   readonly code: BundleRefusal;
+  /** Of the archive, and the revision that it gives itself: put here by who knows them, for the log. */
+  digest: string | null = null;
+  revision: string | null = null;
   constructor(code: BundleRefusal, message: string, options?: ErrorOptions) {
     super(message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)} …` : message, options);
     this.code = code;

@@ -78,7 +78,12 @@ export const policy = z
         'A folder of this process alone: the last good bundle, started from when the server is down, and the revisions that were in force. Without it a restart forgets both.',
       ),
     maxBundleBytes: positive(16 * MIB, 'Largest bundle, packed and unpacked.'),
-    maxMemoryBytes: positive(32 * MIB, 'Memory of one evaluation.', 4096 * MIB),
+    maxMemoryBytes: positive(32 * MIB, 'Memory of one evaluation, beside what policy and data occupy.', 4096 * MIB),
+    maxDataMemoryBytes: positive(
+      512 * MIB,
+      'What policy and data may occupy, in each thread. Data take ten to a hundred times their size as JSON: docs/bundles.md#large-data.',
+      4096 * MIB,
+    ),
     timeoutMs: milliseconds(100, 'Time of one evaluation; beyond it the request is refused as `policy_timeout`.'),
     workers: z.int().min(1).max(64).default(2).describe('Threads that evaluate.'),
     compileTimeoutMs: milliseconds(60_000, 'Time to compile a bundle of plain Rego; beyond it the bundle is refused.'),

@@ -14,23 +14,49 @@ export interface Instance {
   readonly entrypoints: Readonly<Record<string, number>>;
 }
 
-/** What a module compiled by OPA exports. */
-type WasmAbi = Record<
-  | 'builtins'
-  | 'eval'
-  | 'opa_eval_ctx_get_result'
-  | 'opa_eval_ctx_new'
-  | 'opa_eval_ctx_set_data'
-  | 'opa_eval_ctx_set_entrypoint'
-  | 'opa_eval_ctx_set_input'
-  | 'opa_heap_ptr_get'
-  | 'opa_heap_ptr_set'
-  | 'opa_json_dump'
-  | 'opa_json_parse'
-  | 'opa_malloc'
-  | 'opa_value_add_path',
-  (...args: number[]) => number
->;
+/** What a module compiled by OPA exports, as far as it is used here or by the SDK. */
+const FUNCTIONS = [
+  'builtins',
+  'entrypoints',
+  'eval',
+  'opa_eval_ctx_get_result',
+  'opa_eval_ctx_new',
+  'opa_eval_ctx_set_data',
+  'opa_eval_ctx_set_entrypoint',
+  'opa_eval_ctx_set_input',
+  'opa_heap_ptr_get',
+  'opa_heap_ptr_set',
+  'opa_json_dump',
+  'opa_json_parse',
+  'opa_malloc',
+  'opa_value_add_path',
+] as const;
+
+const GLOBALS = ['opa_wasm_abi_version', 'opa_wasm_abi_minor_version'];
+
+/** What it is given. Not `opa_println`: no policy needs it, and it would write past the log. */
+const IMPORTS = /^(memory|opa_abort|opa_builtin[0-4])$/;
+
+type WasmAbi = Record<(typeof FUNCTIONS)[number], (...args: number[]) => number>;
+
+/** A thing that a module exports or imports. */
+export interface ModulePart {
+  readonly name: string;
+  readonly kind: string;
+}
+
+/** What tells a module from those that OPA makes; null where nothing does. The SDK would print what it misses. */
+export function findForeign(exports: readonly ModulePart[], imports: readonly ModulePart[]): string | null {
+  const has = (name: string, kind: string): boolean => exports.some((one) => one.name === name && one.kind === kind);
+  const missing = [
+    ...FUNCTIONS.filter((name) => !has(name, 'function')),
+    ...GLOBALS.filter((name) => !has(name, 'global')),
+    ...(imports.some(({ kind }) => kind === 'memory') ? [] : ['an imported memory']),
+  ];
+  if (missing.length > 0) return `it lacks ${missing.join(', ')}`;
+  const unknown = imports.filter(({ name }) => !IMPORTS.test(name));
+  return unknown.length > 0 ? `it asks for ${unknown.map(({ name }) => name).join(', ')}` : null;
+}
 
 function abiOf({ wasmInstance }: Instance): WasmAbi {
   return (wasmInstance as { exports: WasmAbi }).exports;

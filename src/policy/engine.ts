@@ -5,7 +5,7 @@
 import * as sdk from '@open-policy-agent/opa-wasm';
 import { PolicyRefused } from '../bundle/refusal.ts';
 import { deny, ok, type Result } from '../result.ts';
-import { builtinsOf, evaluate, evaluateEach, parseInput } from './abi.ts';
+import { builtinsOf, evaluate, evaluateEach, findForeign, type ModulePart, parseInput } from './abi.ts';
 import { connectBuiltins, createBuiltins, suppliedByTheSdk } from './builtins.ts';
 
 /** The SDK's types name exports that its ES module has only as members of a default export. */
@@ -15,17 +15,27 @@ const opa = (sdk as unknown as { default: typeof sdk }).default;
 declare const WebAssembly: {
   compile(bytes: Uint8Array): Promise<WasmModule>;
   Memory: new (size: { initial: number; maximum: number }) => WasmMemory;
+  Module: { exports(module: WasmModule): ModulePart[]; imports(module: WasmModule): ModulePart[] };
 };
 export type WasmModule = Parameters<typeof sdk.loadPolicy>[0];
 type WasmMemory = sdk.LoadedPolicy['mem'];
 
-export interface EngineOptions {
+/** A policy as it is loaded. */
+interface Load {
   readonly module: WasmModule;
   /** The data document of the bundle; as an ArrayBuffer its JSON text. */
   readonly data: object;
-  readonly maxMemoryBytes: number;
+  /** What module and data may occupy. */
+  readonly maxDataMemoryBytes?: number | undefined;
   /** Epoch milliseconds, for `time.now_ns`. */
   readonly now: () => number;
+}
+
+export interface EngineOptions extends Load {
+  /** What one evaluation may use, beside what module and data occupy. */
+  readonly maxMemoryBytes: number;
+  /** What they occupy, where that is known; else they are loaded once more, to measure it. */
+  readonly dataPages?: number | undefined;
 }
 
 /** The rules a bundle must have as entry points. */
@@ -54,6 +64,11 @@ export interface Engine {
 const PAGE_BYTES = 65536;
 /** Room for the data segments of a large policy; a smaller memory would refuse it when it is loaded. */
 const INITIAL_PAGES = 64;
+/** All that 32 bits can address. */
+const MOST_PAGES = 65536;
+
+/** Enough for the data of usual bundles as large as bundles may be; docs/bundles.md has the measures. */
+export const MAX_DATA_MEMORY_BYTES = 512 * 1024 * 1024;
 
 /** Rejects with PolicyRefused. */
 export async function compileModule(wasm: Uint8Array): Promise<WasmModule> {
@@ -66,8 +81,8 @@ export async function compileModule(wasm: Uint8Array): Promise<WasmModule> {
 
 /** Throws PolicyRefused. */
 export function createEngine(options: EngineOptions): Engine {
-  const { module } = options;
-  const memory = allocate(options);
+  const { module, maxMemoryBytes, dataPages = measurePages(options) } = options;
+  const memory = allocate(dataPages + pagesIn(maxMemoryBytes));
   let policy: LoadedPolicy | null = prepare(module, memory, options);
   const entrypoints = Object.keys(policy.entrypoints);
   /** The input that stands in the instance's memory; there is room for one. */
@@ -126,13 +141,16 @@ type LoadedPolicy = sdk.LoadedPolicy;
 const OUT_OF_MEMORY = /opa_malloc|memory|Maximum/i;
 
 /** The first instance, once it is sure that calls can be answered with it. */
-function prepare(module: WasmModule, memory: WasmMemory, options: EngineOptions): LoadedPolicy {
+function prepare(module: WasmModule, memory: WasmMemory, options: Load): LoadedPolicy {
+  const foreign = findForeign(WebAssembly.Module.exports(module), WebAssembly.Module.imports(module));
+  if (foreign !== null) throw new PolicyRefused('wasm_invalid', `policy.wasm is not what OPA compiles: ${foreign}`);
   let policy: LoadedPolicy;
   let lacking: string[];
   try {
     policy = instantiate(module, memory, options);
     lacking = lackingBuiltins(policy, options);
   } catch (thrown) {
+    if (thrown instanceof PolicyRefused) throw thrown;
     throw new PolicyRefused('wasm_invalid', `policy.wasm cannot be loaded: ${describe(thrown)}`);
   }
   if (lacking.length > 0)
@@ -143,21 +161,44 @@ function prepare(module: WasmModule, memory: WasmMemory, options: EngineOptions)
   return policy;
 }
 
-function instantiate(module: WasmModule, memory: WasmMemory, options: EngineOptions): LoadedPolicy {
+function instantiate(module: WasmModule, memory: WasmMemory, options: Load): LoadedPolicy {
   const builtins = createBuiltins(options.now);
   new Uint8Array(memory.buffer).fill(0);
   const policy = inMemory(memory, () => opa.loadPolicySync(module, {}, builtins));
-  policy.setData(options.data);
+  putData(policy, options);
   connectBuiltins(builtins, policy.wasmInstance);
   return policy;
+}
+
+function putData(policy: LoadedPolicy, { data, maxDataMemoryBytes = MAX_DATA_MEMORY_BYTES }: Load): void {
+  try {
+    policy.setData(data);
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError) && !OUT_OF_MEMORY.test(describe(thrown))) throw thrown;
+    const size = data instanceof ArrayBuffer ? `, ${data.byteLength} bytes of JSON,` : '';
+    const limit = `the ${maxDataMemoryBytes} bytes of memory of policy.maxDataMemoryBytes`;
+    throw new PolicyRefused('data_too_large', `the data${size} need more than ${limit}`);
+  }
+}
+
+/** What module and data occupy, by loading them. Throws PolicyRefused. */
+export function measurePages(options: Load): number {
+  const memory = allocate(pagesIn(options.maxDataMemoryBytes ?? MAX_DATA_MEMORY_BYTES));
+  const { dataHeapPtr } = prepare(options.module, memory, options);
+  const pages = memory.buffer.byteLength / PAGE_BYTES;
+  return pages > INITIAL_PAGES ? pages : Math.ceil(dataHeapPtr / PAGE_BYTES);
+}
+
+function pagesIn(bytes: number): number {
+  return Math.floor(bytes / PAGE_BYTES);
 }
 
 /**
  * One instance after another gets the same memory. Were each to get its own, a caller whose arguments make evaluations fail
  * could fill the host's memory faster than the garbage collector finds it.
  */
-function allocate({ maxMemoryBytes }: EngineOptions): WasmMemory {
-  const maximum = Math.max(INITIAL_PAGES, Math.floor(maxMemoryBytes / PAGE_BYTES));
+function allocate(pages: number): WasmMemory {
+  const maximum = Math.min(MOST_PAGES, Math.max(INITIAL_PAGES, pages));
   return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum });
 }
 
@@ -175,7 +216,7 @@ function inMemory<T>(memory: WasmMemory, make: () => T): T {
 }
 
 /** Built-ins that the policy asks its host for, out of the module's own table, and that the host does not have. */
-function lackingBuiltins(policy: LoadedPolicy, { now }: EngineOptions): string[] {
+function lackingBuiltins(policy: LoadedPolicy, { now }: Load): string[] {
   const supplied = createBuiltins(now);
   return builtinsOf(policy).filter((name) => !Object.hasOwn(supplied, name) && !suppliedByTheSdk.includes(name));
 }

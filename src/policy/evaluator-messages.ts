@@ -10,6 +10,8 @@ export interface ThreadStart {
   /** The data document as UTF-8, shared: a thread that takes another's place need not be sent it again. */
   readonly data: SharedArrayBuffer;
   readonly maxMemoryBytes: number;
+  /** What module and data occupy of its memory, beside that. */
+  readonly dataPages: number;
   /** Where it says what it is doing: one 32-bit integer, a question's number while it evaluates it, else 0. */
   readonly begun: SharedArrayBuffer;
 }
@@ -51,6 +53,6 @@ export type Declared = Readonly<Record<string, Readonly<Record<string, readonly 
 
 /** The first thing it says is whether it can answer, the rest are replies. */
 export type ThreadMessage =
-  | { readonly kind: 'ready'; readonly entrypoints: readonly string[]; readonly declared: Declared }
+  | { readonly kind: 'ready'; readonly entrypoints: readonly string[] }
   | { readonly kind: 'refused'; readonly code: BundleRefusal; readonly message: string }
   | { readonly kind: 'replies'; readonly replies: readonly Reply[] };

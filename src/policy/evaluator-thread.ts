@@ -2,12 +2,10 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { PolicyRefused } from '../bundle/refusal.ts';
-import { isObject } from '../mcp/message.ts';
 import type { Result } from '../result.ts';
 import type { Denial } from '../verdict.ts';
-import { readDeclared } from './declared-arguments.ts';
 import { createEngine, ENTRYPOINTS, type Engine } from './engine.ts';
-import type { Declared, Question, Reply, Said, ThreadMessage, ThreadStart } from './evaluator-messages.ts';
+import type { Question, Reply, Said, ThreadMessage, ThreadStart } from './evaluator-messages.ts';
 
 /** How long answers may lie here while the next question is evaluated. */
 const KEEP_MS = 1;
@@ -41,28 +39,16 @@ if (engine !== null) {
 
 function begin(): Engine | null {
   try {
-    const bytes = new Uint8Array(start.data).slice();
-    const declared = declaredIn(Buffer.from(bytes.buffer).toString());
-    const { module, maxMemoryBytes } = start;
-    const created = createEngine({ module, data: bytes.buffer, maxMemoryBytes, now: () => nowMs });
-    say({ kind: 'ready', entrypoints: created.entrypoints, declared });
+    const data = new Uint8Array(start.data).slice().buffer;
+    const { module, maxMemoryBytes, dataPages } = start;
+    const created = createEngine({ module, data, dataPages, maxMemoryBytes, now: () => nowMs });
+    say({ kind: 'ready', entrypoints: created.entrypoints });
     return created;
   } catch (cause) {
     if (!(cause instanceof PolicyRefused)) throw cause;
     say({ kind: 'refused', code: cause.code, message: cause.message });
     return null;
   }
-}
-
-function declaredIn(text: string): Declared {
-  let data: unknown;
-  try {
-    data = JSON.parse(text);
-  } catch {
-    throw new PolicyRefused('data_invalid', 'the data is not JSON');
-  }
-  if (!isObject(data)) throw new PolicyRefused('data_invalid', 'the data is not a JSON object');
-  return readDeclared(data);
 }
 
 function answer(asked: Engine, { number, ask, input, nowMs: now }: Question): Reply {

@@ -20,7 +20,7 @@ export interface Thread {
 export type StartThread = (start: Omit<ThreadStart, 'begun'>, events: ThreadEvents) => Thread;
 
 const MIB = 1024 * 1024;
-/** For JavaScript beside the instance's own memory: built-ins, and the data while it is read. */
+/** For JavaScript beside the instance's own memory: built-ins. */
 const HEAP_MIB = 64;
 
 export const startThread: StartThread = (start, { onMessage, onEnd }) => {

@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache';
 import { PolicyRefused } from '../bundle/refusal.ts';
 import { deny, ok, type Result } from '../result.ts';
 import type { Denial } from '../verdict.ts';
-import type { Ask, Declared, Question, Reply, ThreadMessage, ThreadStart } from './evaluator-messages.ts';
+import type { Ask, Question, Reply, ThreadMessage, ThreadStart } from './evaluator-messages.ts';
 import { createQueue } from './evaluator-queue.ts';
 import {
   type Asked,
@@ -35,7 +35,6 @@ export interface EvaluatorOptions extends Omit<ThreadStart, 'begun'> {
 
 export interface Evaluator {
   readonly entrypoints: readonly string[];
-  readonly declared: Declared;
   readonly ask: (asked: Asked, ask: Ask) => Promise<Result<Reply>>;
   /** Resolves when what is under way is answered. What is asked afterwards is refused. */
   readonly close: () => Promise<void>;
@@ -127,13 +126,13 @@ export function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
     endIfIdle();
   }
 
-  function takeReady(from: Seat, facts: Pick<Evaluator, 'entrypoints' | 'declared'>): void {
+  function takeReady(from: Seat, { entrypoints }: Pick<Evaluator, 'entrypoints'>): void {
     failedStarts = 0;
     from.isReady = true;
     schedule();
     if (isOpen || seats.size < workers || [...seats].some((one) => !one.isReady)) return;
     isOpen = true;
-    opened.resolve({ entrypoints: facts.entrypoints, declared: facts.declared, ask, close });
+    opened.resolve({ entrypoints, ask, close });
   }
 
   function takeMessage(from: Seat, message: ThreadMessage): void {
@@ -143,8 +142,8 @@ export function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
   }
 
   function seat(): void {
-    const { module, data, maxMemoryBytes } = options;
-    const mine: Seat = openSeat((events) => start({ module, data, maxMemoryBytes }, events), {
+    const { module, data, maxMemoryBytes, dataPages } = options;
+    const mine: Seat = openSeat((events) => start({ module, data, maxMemoryBytes, dataPages }, events), {
       onMessage: (message) => takeMessage(mine, message),
       onEnd: (cause) => lose(mine, endedBy(cause), cause),
     });

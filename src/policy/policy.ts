@@ -8,10 +8,11 @@ import type { Bundle } from '../bundle/bundle.ts';
 import { ok, type Result } from '../result.ts';
 import { type Inbound, type Outbound, readInbound, readOutbound, readResultSet } from './decision.ts';
 import { indexDeclared } from './declared-arguments.ts';
-import { ENTRYPOINTS } from './engine.ts';
+import { ENTRYPOINTS, MAX_DATA_MEMORY_BYTES } from './engine.ts';
 import { openEvaluator } from './evaluator.ts';
 import type { Ask, Reply, Said } from './evaluator-messages.ts';
 import type { Asked } from './evaluator-seat.ts';
+import { measureFootprint } from './footprint.ts';
 import { compileOnce } from './module.ts';
 import { probe } from './probes.ts';
 
@@ -25,7 +26,10 @@ export interface PolicyOptions {
   readonly workers: number;
   /** For one evaluation. */
   readonly timeoutMs: number;
+  /** Of one evaluation, beside what module and data occupy. */
   readonly maxMemoryBytes: number;
+  /** What module and data may occupy. */
+  readonly maxDataMemoryBytes?: number;
   readonly maxTtlSeconds: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -67,9 +71,11 @@ const CHUNK = 100;
 
 /** Rejects with PolicyRefused: what was in force stays in force. */
 export async function loadPolicy(source: PolicySource, options: PolicyOptions): Promise<Policy> {
-  const { workers, timeoutMs, maxMemoryBytes, maxTtlSeconds, now } = options;
+  const { workers, timeoutMs, maxMemoryBytes, maxDataMemoryBytes = MAX_DATA_MEMORY_BYTES, maxTtlSeconds, now } = options;
   const module = await compileOnce(source.wasm);
-  const evaluator = await openEvaluator({ module, data: share(source.data), maxMemoryBytes, workers, timeoutMs, now });
+  const data = share(source.data);
+  const { pages: dataPages, declared } = await measureFootprint(module, data, maxDataMemoryBytes);
+  const evaluator = await openEvaluator({ module, data, dataPages, maxMemoryBytes, workers, timeoutMs, now });
   const inbound = reader(readInbound);
   const outbound = reader((result) => readOutbound(result, maxTtlSeconds));
 
@@ -126,7 +132,7 @@ export async function loadPolicy(source: PolicySource, options: PolicyOptions): 
       return text.ok ? ok(readResultSet(text.value)) : text;
     },
     has: (entrypoint) => evaluator.entrypoints.includes(entrypoint),
-    declaredArguments: indexDeclared(evaluator.declared),
+    declaredArguments: indexDeclared(declared),
     close: evaluator.close,
   };
   try {

@@ -6,6 +6,7 @@ import { ok, type Result } from '../result.ts';
 
 /** Four times what a sidecar gives a policy by default. */
 export const MAX_MEMORY_BYTES = 128 * 1024 * 1024;
+export const MAX_DATA_MEMORY_BYTES = 2048 * 1024 * 1024;
 export const MAX_TTL_SECONDS = 60;
 
 /** What both rules answer; outbound is asked only after inbound allowed. */
@@ -36,7 +37,8 @@ export async function openEngine(
   { maxTtlSeconds = MAX_TTL_SECONDS, maxMemoryBytes = MAX_MEMORY_BYTES, now = Date.now }: ToolEngineOptions = {},
 ): Promise<ToolEngine> {
   const module = await compileModule(wasm);
-  const engine = createEngine({ module, data: JSON.parse(data) as object, maxMemoryBytes, now });
+  const limits = { maxMemoryBytes, maxDataMemoryBytes: MAX_DATA_MEMORY_BYTES };
+  const engine = createEngine({ module, data: JSON.parse(data) as object, ...limits, now });
 
   function answer(input: string): ToolAnswer {
     const evaluate = engine.take(input);

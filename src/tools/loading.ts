@@ -14,7 +14,7 @@ import type { Signing } from '../bundle/signature.ts';
 import { type Opa, OpaFailed, openOpa } from '../opa/opa.ts';
 import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
 import { loadPolicy, type PolicyOptions } from '../policy/policy.ts';
-import { MAX_MEMORY_BYTES, MAX_TTL_SECONDS } from './engine.ts';
+import { MAX_DATA_MEMORY_BYTES, MAX_MEMORY_BYTES, MAX_TTL_SECONDS } from './engine.ts';
 import { describeFileProblem, EXIT, ToolError } from './io.ts';
 import { describeProblem, sortProblems } from './problems.ts';
 import { readSourceFolder, type SourceFolder, withoutTests } from './source-folder.ts';
@@ -28,6 +28,7 @@ export const PATIENT: PolicyOptions = {
   workers: 1,
   timeoutMs: 10_000,
   maxMemoryBytes: MAX_MEMORY_BYTES,
+  maxDataMemoryBytes: MAX_DATA_MEMORY_BYTES,
   maxTtlSeconds: MAX_TTL_SECONDS,
   now: Date.now,
 };

@@ -23,8 +23,9 @@ export async function planPolicy(config: Config, slot: SlotName, reader: BundleR
   const { bundleFile, bundle, polling } = from;
   const settings = services.find(({ name }) => name === bundle?.service);
   const signing = await readSigning(policy.keys, from.signing);
-  const { maxBundleBytes, maxMemoryBytes, timeoutMs, workers, compileTimeoutMs } = policy;
-  const limits = { maxBundleBytes, maxMemoryBytes, timeoutMs, workers, compileTimeoutMs, ttl: delegation.maxTtlSeconds };
+  const { maxBundleBytes, maxMemoryBytes, maxDataMemoryBytes, timeoutMs, workers, compileTimeoutMs } = policy;
+  const memory = { maxMemoryBytes, maxDataMemoryBytes };
+  const limits = { maxBundleBytes, ...memory, timeoutMs, workers, compileTimeoutMs, ttl: delegation.maxTtlSeconds };
   return {
     fingerprint: JSON.stringify([bundleFile, bundle, polling, settings, signing, limits]),
     openSupply: () => openSupply({ bundleFile, bundle, polling, maxBundleBytes }, openServer(settings)),
@@ -55,8 +56,9 @@ function createLoader(
   return async (archive, admit) => {
     const bundle = await reader.read(archive, rules);
     admit(bundle.revision, bundle.contentDigest);
-    const { maxMemoryBytes, timeoutMs } = policy;
-    return loadPolicy(bundle, { maxMemoryBytes, timeoutMs, workers, maxTtlSeconds: delegation.maxTtlSeconds, now: Date.now });
+    const { maxMemoryBytes, maxDataMemoryBytes, timeoutMs } = policy;
+    const limits = { maxMemoryBytes, maxDataMemoryBytes, timeoutMs, workers, maxTtlSeconds: delegation.maxTtlSeconds };
+    return loadPolicy(bundle, { ...limits, now: Date.now });
   };
 }
 

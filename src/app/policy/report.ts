@@ -1,5 +1,5 @@
 /** What becomes of bundles, for metrics and log. */
-import { BUNDLE_REFUSALS } from '../../bundle/refusal.ts';
+import { BUNDLE_REFUSALS, PolicyRefused } from '../../bundle/refusal.ts';
 import { describeCause } from '../../telemetry/redact.ts';
 import type { Observers } from '../ports.ts';
 import type { SlotName } from './loading.ts';
@@ -22,7 +22,7 @@ export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers
   for (const reason of REFUSALS) metrics.bundleRefusals.inc({ bundle, reason }, 0);
   metrics.bundleFailing.set({ bundle }, 0);
   /** A server that is down is told of once, and once that it is back. */
-  let told = '';
+  let lastTold = '';
   let ended = false;
 
   function end(): void {
@@ -64,16 +64,20 @@ export function createPolicyReport(bundle: SlotName, { metrics, log }: Observers
       if (ended) return;
       if (code !== 'download_failed') metrics.bundleLoads.inc({ bundle, outcome: 'refused' });
       metrics.bundleRefusals.inc({ bundle, reason: code });
-      if (told === `${code} ${message}`) return;
-      told = `${code} ${message}`;
+      const { digest = null, revision = null } = cause instanceof PolicyRefused ? cause : {};
+      const told = JSON.stringify([code, message, digest]);
+      if (told === lastTold) return;
+      lastTold = told;
+      const archive = { ...(digest === null ? {} : { digest }), ...(revision === null ? {} : { revision }) };
       const because = cause instanceof Error && cause.cause !== undefined ? { cause: describeCause(cause.cause) } : {};
-      log('error', `the ${bundle} bundle was refused: what was in force stays`, { bundle, code, problem: message, ...because });
+      const what = `the ${bundle} bundle was refused: what was in force stays`;
+      log('error', what, { bundle, code, problem: message, ...archive, ...because });
     },
     onState: ({ lastError, revision }) => {
       if (ended) return;
       metrics.bundleFailing.set({ bundle }, lastError === null ? 0 : 1);
-      if (lastError !== null || told === '') return;
-      told = '';
+      if (lastError !== null || lastTold === '') return;
+      lastTold = '';
       log('info', `the ${bundle} bundle of the source is in force again`, { bundle, revision });
     },
     onPersistFailure: (cause) => log('error', 'what is in force could not be persisted', { bundle, cause: describeCause(cause) }),

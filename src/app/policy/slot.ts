@@ -79,11 +79,17 @@ export function createSlot({ now, store, isFree }: SlotOptions, onActivated: (in
 
   async function load(archive: Uint8Array, digest: string, make: LoadArchive, anyRevision = isFree): Promise<Loaded> {
     let contentDigest = digest;
-    const policy = await make(archive, (revision, found) => {
-      contentDigest = found;
-      if (!anyRevision) admit({ revision, digest, contentDigest });
-    });
-    return { policy, digest, contentDigest, archive };
+    let named: string | null = null;
+    try {
+      const policy = await make(archive, (revision, found) => {
+        [named, contentDigest] = [revision, found];
+        if (!anyRevision) admit({ revision, digest, contentDigest });
+      });
+      return { policy, digest, contentDigest, archive };
+    } catch (cause) {
+      if (cause instanceof PolicyRefused) Object.assign(cause, { digest, revision: cause.revision ?? named });
+      throw cause;
+    }
   }
 
   function activate(loaded: Loaded): void {

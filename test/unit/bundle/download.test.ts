@@ -3,7 +3,7 @@ import { suite, type TestContext, test } from 'node:test';
 import { type DownloadOptions, download, NO_VALIDATORS } from '../../../src/bundle/download.ts';
 import { PolicyRefused } from '../../../src/bundle/refusal.ts';
 import { createService } from '../../../src/services/service.ts';
-import { type Answer, silence, startPeer } from '../support/peer.ts';
+import { type Answer, type Peer, silence, startPeer } from '../support/peer.ts';
 
 async function fetchFrom(t: TestContext, answer: Answer, options: Partial<DownloadOptions> = {}) {
   const peer = await startPeer(t, answer);
@@ -11,6 +11,25 @@ async function fetchFrom(t: TestContext, answer: Answer, options: Partial<Downlo
   t.after(service.close);
   const all = { resource: 'bundles/mcp.tar.gz', validators: NO_VALIDATORS, waitSeconds: null, timeoutMs: 1000, maxBytes: 1000 };
   return { peer, downloaded: download(service, { ...all, ...options }) };
+}
+
+const PLAIN: DownloadOptions = {
+  resource: 'b',
+  validators: NO_VALIDATORS,
+  waitSeconds: null,
+  timeoutMs: 1000,
+  maxBytes: 1000,
+};
+
+/** A server that knows us by a token and by a header. */
+async function world(t: TestContext, answer: Answer) {
+  process.env.UNIT_TEST_BUNDLE_TOKEN = 'open-sesame';
+  const peer = await startPeer(t, answer);
+  const bearer = { env: 'UNIT_TEST_BUNDLE_TOKEN' };
+  const settings = { name: 'control', url: `${peer.url}/opa`, headers: { 'x-tenant': 'acme' }, credentials: { bearer } };
+  const service = createService({ ...settings, timeoutMs: 1000 });
+  t.after(service.close);
+  return { peer, service };
 }
 
 const refusedAs = (code: string) => (error: unknown) => error instanceof PolicyRefused && error.code === code;
@@ -53,7 +72,7 @@ suite('a download', () => {
   });
 
   test('is refused for any other answer, and never names the query, which may be a signature', async (t) => {
-    for (const status of [204, 206, 301, 302, 304, 401, 403, 404, 500, 503]) {
+    for (const status of [204, 206, 300, 304, 401, 403, 404, 500, 503]) {
       const { downloaded } = await fetchFrom(t, (response) => void response.writeHead(status, { location: '/x' }).end(), {
         resource: 'b.tar.gz?X-Amz-Signature=abcdef',
       });
@@ -62,6 +81,86 @@ suite('a download', () => {
         return refusedAs('download_failed')(error);
       });
     }
+  });
+
+  test('follows where the bundle is, with what it asks for and nothing that is for the service alone', async (t) => {
+    const type = { 'content-type': 'application/vnd.openpolicyagent.bundles', etag: '"e2"' };
+    const store = await startPeer(t, (response, { headers }) => {
+      const isKnown = headers['if-none-match'] === '"e2"';
+      response.writeHead(isKnown ? 304 : 200, type).end(isKnown ? undefined : 'archive');
+    });
+    const { peer, service } = await world(t, (response) => {
+      response.writeHead(302, { location: `${store.url}/b?X-Amz-Signature=abcdef`, etag: '"other"' }).end();
+    });
+    const first = await download(service, { ...PLAIN, waitSeconds: 7 });
+    assert.deepEqual([String(first.archive), first.validators.etag, first.longPolling], ['archive', '"e2"', true]);
+    const second = await download(service, { ...PLAIN, validators: first.validators });
+    assert.deepEqual([second.archive, second.validators.etag], [null, '"e2"']);
+    assert.deepEqual(
+      peer.seen.map(({ headers }) => [headers.authorization, headers['x-tenant']]),
+      [
+        ['Bearer open-sesame', 'acme'],
+        ['Bearer open-sesame', 'acme'],
+      ],
+    );
+    assert.deepEqual(
+      store.seen.map(({ path, headers }) => [path, headers.prefer, headers['if-none-match']]),
+      [
+        ['/b?X-Amz-Signature=abcdef', 'modes=snapshot;wait=7', undefined],
+        ['/b?X-Amz-Signature=abcdef', 'modes=snapshot', '"e2"'],
+      ],
+    );
+    assert.doesNotMatch(JSON.stringify(store.seen), /sesame|acme/);
+  });
+
+  test('shows who it is again at the same origin, and not where another one sent it back', async (t) => {
+    const away: Peer = await startPeer(t, (response) => void response.writeHead(307, { location: `${peer.url}/back` }).end());
+    const { peer, service } = await world(t, (response, { path }) => {
+      const location = { '/opa/b': '/moved', '/moved': `${away.url}/x` }[path];
+      response.writeHead(location === undefined ? 200 : 308, location === undefined ? {} : { location }).end('archive');
+    });
+    assert.equal(String((await download(service, PLAIN)).archive), 'archive');
+    assert.deepEqual(
+      peer.seen.map(({ path, headers }) => [path, headers.authorization]),
+      [
+        ['/opa/b', 'Bearer open-sesame'],
+        ['/moved', 'Bearer open-sesame'],
+        ['/back', undefined],
+      ],
+    );
+  });
+
+  test('ends where redirects do not, or lead where it does not go, and tells of the target its origin alone', async (t) => {
+    const cases: readonly (readonly [location: string | undefined, count: number, why: RegExp])[] = [
+      ['/x?sig=abcdef', 6, /: it redirected more than 5 times, at last to http:\/\/127\.0\.0\.1:\d+$/],
+      ['http://bundles.test/b?sig=abcdef', 1, /: it redirected to http:\/\/bundles\.test, plain http to another host$/],
+      ['https://anna:abcdef@bundles.test/', 1, /to https:\/\/bundles\.test, with a user or a password$/],
+      ['file:///abcdef', 1, /to an address of file:, which is not HTTP$/],
+      ['http://[abcdef', 1, /: it answered 302 with an address that cannot be read$/],
+      [undefined, 1, /: it answered 302 without saying where to$/],
+    ];
+    for (const [location, count, why] of cases) {
+      const { peer, service } = await world(
+        t,
+        (response) => void response.writeHead(302, location === undefined ? {} : { location }).end(),
+      );
+      await assert.rejects(download(service, PLAIN), (error: Error) => {
+        assert.match(error.message, why);
+        assert.doesNotMatch(`${error.message}${error.cause}`, /abcdef/);
+        return refusedAs('download_failed')(error);
+      });
+      assert.equal(peer.seen.length, count, String(why));
+    }
+  });
+
+  test('says who answered where it was redirected, and has one time for all of it', async (t) => {
+    const store = await startPeer(t, (response) => void response.writeHead(403).end());
+    const { service } = await world(t, (response) => void response.writeHead(302, { location: `${store.url}/b?sig=a` }).end());
+    await assert.rejects(download(service, PLAIN), {
+      message: `${store.url}, where control redirected to, answered 403 for b`,
+    });
+    store.answer = silence;
+    await assert.rejects(download(service, { ...PLAIN, timeoutMs: 100 }), refusedAs('timeout'));
   });
 
   test('is bounded in bytes and in time', async (t) => {

@@ -59,6 +59,9 @@ suite('a bundle reader', () => {
     const good = reader.read(fixtureBundle('echo'), bundleRules);
     await assert.rejects(junk, (error) => error instanceof PolicyRefused && error.code === 'archive_invalid');
     await assert.rejects(large, { code: 'too_large' });
+    const manifest = { name: '.manifest', content: '{"revision":"r3","roots":["mcp"]}' };
+    const stray = await packBundle([manifest, { name: 'data.json', content: '{"other":1}' }]);
+    await assert.rejects(reader.read(stray, bundleRules), { code: 'roots_invalid', revision: 'r3' });
     assert.equal((await good).revision, 'echo-1');
   });
 

@@ -134,4 +134,8 @@ test('a bundle file is read when it is another one', async (t) => {
   await writeFile(file, 'two');
   assert.equal(String((await readBundleFile(file, first.mark, 10)).archive), 'two');
   await assert.rejects(readBundleFile(file, first.mark, 2), { code: 'too_large' });
+  await assert.rejects(readBundleFile(dir, null, 10), {
+    code: 'download_failed',
+    message: `the bundle is a folder, and must be an archive: tar czf bundle.tar.gz -C ${dir} . makes one, and so does mcp-ext-authz policy build`,
+  });
 });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { readBundle } from '../../../src/bundle/bundle.ts';
 import { type BundleRefusal, PolicyRefused } from '../../../src/bundle/refusal.ts';
 import { readResultSet } from '../../../src/policy/decision.ts';
-import { compileModule, createEngine, ENTRYPOINTS, type Engine } from '../../../src/policy/engine.ts';
+import { compileModule, createEngine, ENTRYPOINTS, type Engine, type EngineOptions } from '../../../src/policy/engine.ts';
 import type { Result } from '../../../src/result.ts';
 import { bundleRules, fixtureBundle } from '../support/bundles.ts';
 
@@ -13,7 +13,7 @@ const allowed = { allow: true, reason: 'allowed' };
 
 async function load(
   name: 'echo' | 'needy' | 'lacking',
-  options: { data?: object; maxMemoryBytes?: number } = {},
+  options: { data?: object } & Partial<Pick<EngineOptions, 'maxMemoryBytes' | 'maxDataMemoryBytes' | 'dataPages'>> = {},
 ): Promise<Engine> {
   const { wasm, data } = await readBundle(fixtureBundle(name), bundleRules);
   const module = await compileModule(wasm);
@@ -34,14 +34,14 @@ function answer(results: Result<string>): unknown {
 
 const hungry = { hungry: Array.from({ length: 200 }, (_, index) => index) };
 
-suite('a policy is refused when it is loaded', () => {
-  const refused = (code: BundleRefusal, why: RegExp) => (error: unknown) => {
-    assert.ok(error instanceof PolicyRefused, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, why);
-    return true;
-  };
+const refused = (code: BundleRefusal, why: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof PolicyRefused, String(error));
+  assert.equal(error.code, code);
+  assert.match(error.message, why);
+  return true;
+};
 
+suite('a policy is refused when it is loaded', () => {
   test('if it asks for a built-in that is not supplied', async () => {
     await assert.rejects(load('needy'), refused('builtin_missing', /built-ins that are not supplied: http.send/));
   });
@@ -56,21 +56,35 @@ suite('a policy is refused when it is loaded', () => {
     }
   });
 
-  test('if it is WebAssembly, but nothing that OPA compiled', async () => {
+  test('if it is WebAssembly, but nothing that OPA compiled, and the SDK prints nothing of it', async (t) => {
+    const printed = t.mock.method(console, 'error', () => {});
     const empty = Buffer.from('\0asm\x01\0\0\0', 'latin1');
     const module = await compileModule(empty);
     assert.throws(
       () => createEngine({ module, data: {}, maxMemoryBytes: MIB, now: () => 0 }),
-      refused('wasm_invalid', /cannot be loaded/),
+      refused('wasm_invalid', /not what OPA compiles: it lacks builtins, .*opa_wasm_abi_version.*an imported memory$/),
+    );
+    assert.equal(printed.mock.callCount(), 0);
+  });
+
+  test('if it could print, past the log', async () => {
+    const { wasm } = await readBundle(fixtureBundle('echo'), bundleRules);
+    // As long as the name of an import that it has, so that nothing else in the module changes.
+    const text = Buffer.from(wasm).toString('latin1').replace('\x0copa_builtin0', '\x0copa_println_');
+    const module = await compileModule(Buffer.from(text, 'latin1'));
+    assert.throws(
+      () => createEngine({ module, data: {}, maxMemoryBytes: MIB, now: () => 0 }),
+      refused('wasm_invalid', /it asks for opa_println_$/),
     );
   });
 
-  test('if its data does not fit into the memory it may have', async () => {
+  test('if its data need more memory than data may have, whatever evaluations may have', async () => {
     const data = { many: Array.from({ length: 50_000 }, (_, index) => `value ${index}`) };
     await assert.rejects(
-      load('echo', { data, maxMemoryBytes: 2 * MIB }),
-      refused('wasm_invalid', /cannot be loaded: opa_malloc/),
+      load('echo', { data, maxDataMemoryBytes: 5 * MIB }),
+      refused('data_too_large', /^the data need more than the 5242880 bytes of memory of policy.maxDataMemoryBytes$/),
     );
+    assert.ok(await load('echo', { data, maxMemoryBytes: MIB, maxDataMemoryBytes: 12 * MIB }));
   });
 });
 
@@ -122,6 +136,26 @@ suite('a policy', () => {
     const small = await load('echo', { maxMemoryBytes: MIB });
     assert.equal(ask(small, { text: 'x'.repeat(2 * MIB) }), 'policy_memory');
     assert.deepEqual(ask(small, {}), allowed);
+  });
+
+  test('has the same memory for an evaluation, however much its data occupy', async () => {
+    const many = Array.from({ length: 200_000 }, (_, index) => index);
+    const answers = { inbound: 1 };
+    const large = await load('echo', { data: { answers, many }, maxMemoryBytes: 8 * MIB });
+    const small = await load('echo', { data: { answers }, maxMemoryBytes: 8 * MIB });
+    const text = 'x'.repeat(MIB);
+    for (const one of [large, small, large]) {
+      assert.equal(ask(one, { inbound: text }), text);
+      assert.equal(ask(one, { text: 'x'.repeat(6 * MIB) }), 'policy_memory');
+    }
+  });
+
+  test('is not loaded to be measured where that is known', async () => {
+    const data = { many: Array.from({ length: 100_000 }, (_, index) => index) };
+    const engine = await load('echo', { data, maxMemoryBytes: MIB, maxDataMemoryBytes: MIB, dataPages: 1000 });
+    assert.equal(ask(engine, {}), undefined);
+    const tight = load('echo', { data, maxMemoryBytes: MIB, dataPages: 80 });
+    await assert.rejects(tight, refused('data_too_large', /need more than/));
   });
 
   test('that ends in a conflict ends that evaluation, and no other', () => {

@@ -181,7 +181,7 @@ function fakeThreads() {
   return { threads, start };
 }
 
-const READY: ThreadMessage = { kind: 'ready', entrypoints: ['a'], declared: {} };
+const READY: ThreadMessage = { kind: 'ready', entrypoints: ['a'] };
 const reply = ({ number }: Question): Reply => ({ number, said: ['[]'], tookMs: 1, secondMs: 0 });
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const BOTH = { kind: 'both' } as const;
@@ -191,7 +191,7 @@ async function openFake(workers = 1) {
   const { threads, start } = fakeThreads();
   const time = { now: 1000 };
   const module = await compileModule(Buffer.from('\0asm\x01\0\0\0', 'latin1'));
-  const common = { module, data: new SharedArrayBuffer(0), maxMemoryBytes: MIB, timeoutMs: 20 };
+  const common = { module, data: new SharedArrayBuffer(0), dataPages: 1, maxMemoryBytes: MIB, timeoutMs: 20 };
   const opening = openEvaluator({ ...common, workers, now: () => time.now, start });
   return { threads, time, opening };
 }

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
-import { createService, type ServiceSettings } from '../../../src/services/service.ts';
+import { createService, type ServiceInit, type ServiceSettings } from '../../../src/services/service.ts';
+import { VERSION } from '../../../src/version.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { json, type Peer, startPeer } from '../support/peer.ts';
 
@@ -32,6 +33,16 @@ suite('a service', () => {
     const [request] = seen;
     assert.deepEqual([request?.method, request?.path, request?.body], ['POST', '/base/logs?a=b', 'abc']);
     assert.deepEqual([request?.headers['x-tenant'], request?.headers['content-encoding']], ['acme', 'gzip']);
+  });
+
+  test('is told who asks, unless its settings say otherwise', async (t) => {
+    const { url, seen } = await startPeer(t, json({}));
+    await open(t, { url }).send('a', { method: 'GET' });
+    await open(t, { url, headers: { 'user-agent': 'ours' } }).send('a', { method: 'GET' });
+    assert.deepEqual(
+      seen.map(({ headers }) => headers['user-agent']),
+      [`mcp-ext-authz/${VERSION}`, 'ours'],
+    );
   });
 
   test('is given no more than its time and its bytes, and follows no redirect', async (t) => {
@@ -90,7 +101,7 @@ suite('client credentials', () => {
       scopes: ['a', 'b'],
     };
     const service = open(t, { url: peer.url, credentials: { oauth2 } }, () => nowMs);
-    const send = () => service.send('x', { method: 'POST', body: 'twice' });
+    const send = (init: ServiceInit = { method: 'POST', body: 'twice' }) => service.send('x', init);
     const tokens = (to: Peer) => to.seen.map(({ headers }) => headers.authorization);
     return { issuer, peer, send, tokens, pass: (ms: number) => (nowMs += ms) };
   }
@@ -123,6 +134,14 @@ suite('client credentials', () => {
     peer.answer = (response) => void response.writeHead(401).end();
     assert.equal((await send()).status, 401);
     assert.deepEqual([peer.seen.length, issuer.seen.length], [4, 3]);
+  });
+
+  test('are not asked for anew because another origin does not take us', async (t) => {
+    const { issuer, peer, send } = await world(t);
+    const other = await startPeer(t, (response) => void response.writeHead(401).end());
+    peer.answer = (response) => void response.writeHead(302, { location: other.url }).end();
+    assert.equal((await send({ method: 'GET', maxRedirects: 1 })).elsewhere, other.url);
+    assert.deepEqual([issuer.seen.length, peer.seen.length, other.seen[0]?.headers.authorization], [1, 1, undefined]);
   });
 
   test('are told of no more than status and code where they are refused', async (t) => {
