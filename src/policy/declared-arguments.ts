@@ -8,6 +8,18 @@ import type { Declared } from './evaluator-messages.ts';
 
 const EVERY_OTHER = '*';
 
+/** @param text the data as JSON. Throws PolicyRefused. */
+export function readDeclaredIn(text: string): Declared {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    throw new PolicyRefused('data_invalid', 'the data is not JSON');
+  }
+  if (!isObject(data)) throw new PolicyRefused('data_invalid', 'the data is not a JSON object');
+  return readDeclared(data);
+}
+
 /** Throws PolicyRefused where they are not as described. */
 export function readDeclared(data: JsonObject): Declared {
   const mcp = own(data, 'mcp');

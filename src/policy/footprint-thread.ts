@@ -1,10 +1,8 @@
 /** The thread of footprint.ts: reads the data, loads them with the policy, says what that took, and is ended. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type BundleRefusal, PolicyRefused } from '../bundle/refusal.ts';
-import { isObject } from '../mcp/message.ts';
-import { readDeclared } from './declared-arguments.ts';
+import { readDeclaredIn } from './declared-arguments.ts';
 import { measurePages, type WasmModule } from './engine.ts';
-import type { Declared } from './evaluator-messages.ts';
 import type { Footprint } from './footprint.ts';
 
 export interface FootprintTask {
@@ -23,21 +21,10 @@ parentPort?.postMessage(measure());
 function measure(): FootprintReply {
   try {
     const bytes = new Uint8Array(data).slice();
-    const declared = declaredIn(Buffer.from(bytes.buffer).toString());
+    const declared = readDeclaredIn(Buffer.from(bytes.buffer).toString());
     return { pages: measurePages({ module, data: bytes.buffer, maxDataMemoryBytes, now: () => 0 }), declared };
   } catch (cause) {
     if (!(cause instanceof PolicyRefused)) throw cause;
     return { refused: cause.code, message: cause.message };
   }
-}
-
-function declaredIn(text: string): Declared {
-  let read: unknown;
-  try {
-    read = JSON.parse(text);
-  } catch {
-    throw new PolicyRefused('data_invalid', 'the data is not JSON');
-  }
-  if (!isObject(read)) throw new PolicyRefused('data_invalid', 'the data is not a JSON object');
-  return readDeclared(read);
 }

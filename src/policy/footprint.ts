@@ -6,13 +6,14 @@ import { Worker } from 'node:worker_threads';
 import { PolicyRefused } from '../bundle/refusal.ts';
 import { askThread } from '../thread-reply.ts';
 import { threadUrl } from '../thread-url.ts';
+import { readDeclaredIn } from './declared-arguments.ts';
 import type { WasmModule } from './engine.ts';
 import type { Declared } from './evaluator-messages.ts';
 import type { FootprintReply, FootprintTask } from './footprint-thread.ts';
 
 export interface Footprint {
-  /** Of WebAssembly's memory. */
-  readonly pages: number;
+  /** Of WebAssembly's memory; null where there is so little that a thread of its own would cost more than it saves. */
+  readonly pages: number | null;
   /** The arguments that policy reads: the data is read for them here, and nowhere else. */
   readonly declared: Declared;
 }
@@ -24,12 +25,19 @@ const MIB = 1024 * 1024;
 const HEAP_MIB = 64;
 const HEAP_PER_DATA = 40;
 
+/** Whoever evaluates can load that twice in a millisecond or two, into less than an instance begins with. */
+const LITTLE_BYTES = 32 * 1024;
+
 /** Rejects with PolicyRefused. */
 export async function measureFootprint(
   module: WasmModule,
   data: SharedArrayBuffer,
   maxDataMemoryBytes: number,
 ): Promise<Footprint> {
+  if (data.byteLength <= LITTLE_BYTES) {
+    const text = Buffer.from(new Uint8Array(data)).toString();
+    return { pages: null, declared: readDeclaredIn(text) };
+  }
   const worker = new Worker(threadUrl('footprint-thread', import.meta.url), {
     workerData: { module, data, maxDataMemoryBytes } satisfies FootprintTask,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB + Math.ceil((HEAP_PER_DATA * data.byteLength) / MIB) },
