@@ -8,6 +8,8 @@ const FILE = 'lock';
 /** Of two that begin at once each can be in the other's way for a moment. */
 const PATIENCE_MS = 250;
 const BUSY = 5;
+/** Whoever forgets how to give a lock up keeps it: a file that the garbage collector closes is locked no longer. */
+const held = new Set<object>();
 
 /** Resolves to how to give it up; rejects where another process has it. */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
@@ -24,7 +26,9 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
     if ((cause as { readonly errcode?: number }).errcode === BUSY) throw new Error(`${directory} is used by another process`);
     throw new Error(`${directory} cannot be locked`, { cause });
   }
+  held.add(file);
   return async () => {
+    held.delete(file);
     if (file.isOpen) file.close();
   };
 }

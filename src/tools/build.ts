@@ -20,7 +20,7 @@ does. A bundle that would not load is not written. Files *_test.rego and schemas
   --target rego|wasm      rego (default): the sources, which the sidecar compiles itself and \`policy explain\` can show;
                           wasm: compiled, as \`opa build -t wasm\`
   --signing-key FILE      signs it: a private key as PEM, or a file with the secret for the HS algorithms
-  --signing-alg ALG       ${SIGNATURE_ALGORITHMS.join(', ')} (default RS256)
+  --signing-alg ALG       ${SIGNATURE_ALGORITHMS.join(', ')}; else RS256
   --signing-keyid ID      the id of the key in the sidecar's policy.keys
   --scope SCOPE           what the bundle is for, where the sidecar's policy.signing.scope asks for one
 

@@ -105,7 +105,7 @@ test('the log, the bundle and the build are there', () => {
 test('names that callers make up do not make series', async () => {
   const token = await deployment.tokenOf('alice', deployment.ledgerUrl);
   const count = async () =>
-    (await deployment.metrics()).text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+    (await deployment.metrics()).text.split('\n').filter((line) => line.startsWith('mcp_ext_authz_')).length;
   const before = await count();
   for (let number = 0; number < 100; number++) {
     await ask(deployment, { to: 'ledger', token, tool: `tool-${number}` });
