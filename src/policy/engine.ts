@@ -35,7 +35,7 @@ export interface EngineOptions extends Load {
   /** What one evaluation may use, beside what module and data occupy. */
   readonly maxMemoryBytes: number;
   /** What they occupy, where that is known; else they are loaded once more, to measure it. */
-  readonly dataPages?: number | null;
+  readonly dataPages?: number;
 }
 
 /** The rules a bundle must have as entry points. */
@@ -81,8 +81,8 @@ export async function compileModule(wasm: Uint8Array): Promise<WasmModule> {
 
 /** Throws PolicyRefused. */
 export function createEngine(options: EngineOptions): Engine {
-  const { module, maxMemoryBytes, dataPages } = options;
-  const memory = allocate((dataPages ?? measurePages(options)) + pagesIn(maxMemoryBytes));
+  const { module, maxMemoryBytes, dataPages = measurePages(options) } = options;
+  const memory = allocate(dataPages + pagesIn(maxMemoryBytes));
   let policy: LoadedPolicy | null = prepare(module, memory, options);
   const entrypoints = Object.keys(policy.entrypoints);
   /** The input that stands in the instance's memory; there is room for one. */

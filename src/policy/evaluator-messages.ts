@@ -10,8 +10,8 @@ export interface ThreadStart {
   /** The data document as UTF-8, shared: a thread that takes another's place need not be sent it again. */
   readonly data: SharedArrayBuffer;
   readonly maxMemoryBytes: number;
-  /** What module and data occupy of its memory, beside that; null: it finds out. */
-  readonly dataPages: number | null;
+  /** What module and data occupy of its memory, beside that. */
+  readonly dataPages: number;
   /** Where it says what it is doing: one 32-bit integer, a question's number while it evaluates it, else 0. */
   readonly begun: SharedArrayBuffer;
 }

@@ -12,8 +12,8 @@ import type { Declared } from './evaluator-messages.ts';
 import type { FootprintReply, FootprintTask } from './footprint-thread.ts';
 
 export interface Footprint {
-  /** Of WebAssembly's memory; null where there is so little that a thread of its own would cost more than it saves. */
-  readonly pages: number | null;
+  /** Of WebAssembly's memory; where there is little, what it occupies at most. */
+  readonly pages: number;
   /** The arguments that policy reads: the data is read for them here, and nowhere else. */
   readonly declared: Declared;
 }
@@ -25,18 +25,21 @@ const MIB = 1024 * 1024;
 const HEAP_MIB = 64;
 const HEAP_PER_DATA = 40;
 
-/** Whoever evaluates can load that twice in a millisecond or two, into less than an instance begins with. */
+/** Of data, and of the module. A hundred times the one and all of the other fit into these pages: nobody need measure that. */
 const LITTLE_BYTES = 32 * 1024;
+const LITTLE_MODULE_BYTES = MIB;
+const LITTLE_PAGES = 128;
 
-/** Rejects with PolicyRefused. */
+/** @param moduleBytes of policy.wasm. Rejects with PolicyRefused. */
 export async function measureFootprint(
   module: WasmModule,
+  moduleBytes: number,
   data: SharedArrayBuffer,
   maxDataMemoryBytes: number,
 ): Promise<Footprint> {
-  if (data.byteLength <= LITTLE_BYTES) {
+  if (data.byteLength <= LITTLE_BYTES && moduleBytes <= LITTLE_MODULE_BYTES) {
     const text = Buffer.from(new Uint8Array(data)).toString();
-    return { pages: null, declared: readDeclaredIn(text) };
+    return { pages: LITTLE_PAGES, declared: readDeclaredIn(text) };
   }
   const worker = new Worker(threadUrl('footprint-thread', import.meta.url), {
     workerData: { module, data, maxDataMemoryBytes } satisfies FootprintTask,

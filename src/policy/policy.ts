@@ -74,7 +74,7 @@ export async function loadPolicy(source: PolicySource, options: PolicyOptions): 
   const { workers, timeoutMs, maxMemoryBytes, maxDataMemoryBytes = MAX_DATA_MEMORY_BYTES, maxTtlSeconds, now } = options;
   const module = await compileOnce(source.wasm);
   const data = share(source.data);
-  const { pages: dataPages, declared } = await measureFootprint(module, data, maxDataMemoryBytes);
+  const { pages: dataPages, declared } = await measureFootprint(module, source.wasm.byteLength, data, maxDataMemoryBytes);
   const evaluator = await openEvaluator({ module, data, dataPages, maxMemoryBytes, workers, timeoutMs, now });
   const inbound = reader(readInbound);
   const outbound = reader((result) => readOutbound(result, maxTtlSeconds));
