@@ -139,7 +139,7 @@ async function openTimed(
   return {
     // It waits for no other: the deadline is that of the evaluation alone.
     ask: async (input, nowMs) =>
-      judgedOf(await policy.ask({ input: pareText(input), caller: '', deadlineMs: Number.POSITIVE_INFINITY, nowMs })),
+      judgedOf(await policy.ask({ input: pareText(input), caller: 'tool', deadlineMs: Number.POSITIVE_INFINITY, nowMs })),
     close: policy.close,
   };
 }
