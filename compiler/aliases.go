@@ -94,23 +94,12 @@ func showGets(module *ast.Module) {
 	known := moduleAliases(module)
 	ast.WalkRules(module, func(rule *ast.Rule) bool {
 		mine := known.within(rule)
-		show := func(terms []*ast.Term) {
+		show := func(_ *ast.Location, terms []*ast.Term) {
 			if len(terms) == 4 && terms[0].Value.String() == ast.ObjectGet.Name {
 				mine.showGet(terms[1:])
 			}
 		}
-		ast.WalkExprs(rule, func(expr *ast.Expr) bool {
-			if terms, ok := expr.Terms.([]*ast.Term); ok {
-				show(terms)
-			}
-			return false
-		})
-		ast.WalkTerms(rule, func(term *ast.Term) bool {
-			if call, ok := term.Value.(ast.Call); ok {
-				show(call)
-			}
-			return false
-		})
+		walkCalls(rule, show)
 		return false
 	})
 }

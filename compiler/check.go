@@ -158,18 +158,7 @@ func (asked request) lacking(modules map[string]*ast.Module) ast.Errors {
 		if strings.HasSuffix(name, "_test.rego") {
 			continue
 		}
-		ast.WalkExprs(module, func(expr *ast.Expr) bool {
-			if terms, ok := expr.Terms.([]*ast.Term); ok && len(terms) > 0 {
-				note(terms[0])
-			}
-			return false
-		})
-		ast.WalkTerms(module, func(term *ast.Term) bool {
-			if call, ok := term.Value.(ast.Call); ok && len(call) > 0 {
-				note(call[0])
-			}
-			return false
-		})
+		walkCalls(module, func(_ *ast.Location, terms []*ast.Term) { note(terms[0]) })
 	}
 	return found
 }

@@ -58,18 +58,7 @@ func comparedAt(modules map[string]*ast.Module, one *ast.Error) []*ast.Term {
 		if module.Package.Location.File != one.Location.File {
 			continue
 		}
-		ast.WalkExprs(module, func(expr *ast.Expr) bool {
-			if terms, ok := expr.Terms.([]*ast.Term); ok {
-				note(expr.Location, terms)
-			}
-			return false
-		})
-		ast.WalkTerms(module, func(term *ast.Term) bool {
-			if call, ok := term.Value.(ast.Call); ok {
-				note(term.Location, call)
-			}
-			return false
-		})
+		walkCalls(module, note)
 	}
 	return found
 }

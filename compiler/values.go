@@ -18,24 +18,13 @@ func (asked request) unknownValues(module *ast.Module) []problem {
 	known := moduleAliases(module)
 	ast.WalkRules(module, func(rule *ast.Rule) bool {
 		mine := known.within(rule)
-		judge := func(terms []*ast.Term) {
+		judge := func(_ *ast.Location, terms []*ast.Term) {
 			if len(terms) == 3 && (isComparison(terms[0]) || terms[0].Value.String() == ast.NotEqual.Name) {
 				found = append(found, mine.unknownValues(schema, terms[1], terms[2])...)
 				found = append(found, mine.unknownValues(schema, terms[2], terms[1])...)
 			}
 		}
-		ast.WalkExprs(rule, func(expr *ast.Expr) bool {
-			if terms, ok := expr.Terms.([]*ast.Term); ok {
-				judge(terms)
-			}
-			return false
-		})
-		ast.WalkTerms(rule, func(term *ast.Term) bool {
-			if call, ok := term.Value.(ast.Call); ok {
-				judge(call)
-			}
-			return false
-		})
+		walkCalls(rule, judge)
 		return false
 	})
 	return found
