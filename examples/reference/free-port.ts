@@ -6,11 +6,16 @@ import { createServer } from 'node:net';
 const FROM = 15_000;
 const TO = 32_000;
 
+/** What this process got before is free until its owner starts, and yet taken. */
+const given = new Set<number>();
+
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
     const port = randomInt(FROM, TO);
-    if (await isFree(port)) return port;
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
   }
   throw new Error(`no free port found between ${FROM} and ${TO}`);
 }

@@ -7,6 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
+import { adminText } from './envoy-admin.ts';
 import { type RunningProcess, startProcess } from './process.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -140,6 +141,11 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
     command: binary,
     args: ['-c', configFile, '--concurrency', '2', '--disable-hot-restart', '--log-level', 'info'],
     readyWhen: (line) => (line.includes('starting workers') ? true : undefined),
+  });
+  // It says so before it listens. The thread that goes on to do it answers its admin interface, and that only afterwards.
+  await adminText(adminSocket, '/ready').catch(async (error: unknown) => {
+    await running.stop();
+    throw error;
   });
   return { ...running, port: options.port, adminSocket, accessLogFile };
 }
