@@ -19,7 +19,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { describeCause } from '../telemetry/redact.ts';
 import { VERSION } from '../version.ts';
-import { openLogFile } from './log-file.ts';
+import { type LogFileParts, openLogFile } from './log-file.ts';
 import { createToldLog } from './told-log.ts';
 
 export interface DecisionLogParts {
@@ -61,7 +61,7 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
   const tell = createToldLog(parts.log, () => performance.now());
   const onLost: OnLost = (sink, reason, count) => {
     metrics?.logDropped.inc({ sink, reason }, count);
-    // A file that broke has said so itself, once and for good.
+    // A file that is broken has said so itself.
     if (sink !== 'file' || reason !== 'broken')
       tell({ level: 'error', message: 'the decision log lost lines', fields: { sink, reason } });
   };
@@ -71,7 +71,7 @@ export async function openDecisionLog(config: Config, parts: DecisionLogParts): 
   const close = (): Promise<unknown> =>
     Promise.all([...sinks.map((sink) => sink.close(0)), ...services.map((one) => one.close())]);
   try {
-    const { file, chain } = await openChainedFile(config, labels, parts, onLost);
+    const { file, chain } = await openChainedFile(config, labels, { ...parts, tell, onLost });
     if (file !== null) sinks.push(file.sink);
     for (const name of ['upload', 'otlp'] as const) {
       const given = settings[name];
@@ -156,13 +156,12 @@ function openService({ services }: Config, name: string): Service {
 async function openChainedFile(
   { decisionLog }: Config,
   labels: OpenDecisionLog['labels'],
-  parts: DecisionLogParts,
-  onLost: OnLost,
+  parts: DecisionLogParts & LogFileParts,
 ) {
   const { chain } = decisionLog;
-  if (chain === undefined) return { file: await openLogFile(decisionLog, parts, onLost) };
+  if (chain === undefined) return { file: await openLogFile(decisionLog, parts) };
   const key = createPrivateKey(await readFile(chain.keyFile));
-  const file = await openLogFile(decisionLog, { ...parts, verify: verifyByKey(key) }, onLost);
+  const file = await openLogFile(decisionLog, { ...parts, verify: verifyByKey(key) });
   const continues = file?.before ?? null;
   // A command may run beside the sidecar, whose chain goes on.
   const isCommand = parts.metrics === null;

@@ -1,15 +1,14 @@
 /** Where a decision log goes that is no service: a file that grows, or a stream of the process. */
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
+import { open } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import type { ChainEnd } from '../decision-log/chain.ts';
 import { readChainEnd } from '../decision-log/chain-end.ts';
 import type { VerifyCheckpoint } from '../decision-log/checkpoint-keys.ts';
+import { createFileSink } from '../decision-log/file-sink.ts';
 import type { LogSink, OnLost } from '../decision-log/sink.ts';
 import { createStreamSink } from '../decision-log/stream-sink.ts';
-import { describeCause } from '../telemetry/redact.ts';
 import type { DecisionLogParts } from './decision-log.ts';
+import type { Tell } from './told-log.ts';
 
 export interface LogFile {
   readonly sink: LogSink;
@@ -17,28 +16,26 @@ export interface LogFile {
   readonly before: ChainEnd | null;
 }
 
+export interface LogFileParts extends Pick<DecisionLogParts, 'standard'> {
+  readonly tell: Tell;
+  readonly onLost: OnLost;
+  readonly verify?: VerifyCheckpoint | undefined;
+}
+
 /** Null for `none`. */
 export async function openLogFile(
   { file, maxBufferedBytes, requireRecord }: Config['decisionLog'],
-  { log, standard, verify }: Pick<DecisionLogParts, 'log' | 'standard'> & { readonly verify?: VerifyCheckpoint | undefined },
-  onLost?: OnLost,
+  { tell, standard, onLost, verify }: LogFileParts,
 ): Promise<LogFile | null> {
-  const onBroken = (cause: unknown): void => {
-    const what = requireRecord ? 'Checks are refused unless another sink records them' : 'every Check is refused';
-    log('error', `the decision log is broken: ${what}`, { cause: describeCause(cause) });
-  };
-  const options = { maxBufferedBytes, onBroken, ...(onLost && { onLost }) };
   if (file === 'none') return null;
-  if (file === '-') return { sink: createStreamSink({ ...options, sink: standard }), before: null };
-  const stream = createWriteStream(file, { flags: 'a', mode: 0o640 });
-  await once(stream, 'open');
+  const what = requireRecord ? 'Checks are refused unless another sink records them' : 'every Check is refused';
+  const onFailure = (cause: unknown): void => tell({ level: 'error', message: `the decision log is broken: ${what}`, cause });
+  const onMended = (): void => tell({ level: 'info', message: 'the decision log is whole again' });
+  const options = { maxBufferedBytes, onLost };
+  if (file === '-') return { sink: createStreamSink({ ...options, sink: standard, onBroken: onFailure }), before: null };
   const before = await readChainEnd(file, verify);
-  const end = async (): Promise<void> => {
-    stream.end();
-    await finished(stream);
-  };
-  const sink = createStreamSink({ ...options, sink: stream, end });
   // Half a line, of a process that was killed, would spoil the one after it.
-  if (before?.torn) stream.write('\n');
-  return { sink, before };
+  const isTorn = before !== null && before.torn !== null;
+  const handle = await open(file, 'a', 0o640);
+  return { sink: createFileSink({ ...options, file: handle, isTorn, onFailure, onMended }), before };
 }

@@ -8,15 +8,17 @@ const TELL_EVERY_MS = 60_000;
 const MAX_KINDS = 100;
 
 export interface Trouble {
-  readonly level: 'warn' | 'error';
+  readonly level: 'info' | 'warn' | 'error';
   readonly message: string;
   /** What it concerns: few values. */
   readonly fields?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
 }
 
+export type Tell = (trouble: Trouble) => void;
+
 /** @param now milliseconds of a clock that is never set back. */
-export function createToldLog(log: Log, now: () => number): (trouble: Trouble) => void {
+export function createToldLog(log: Log, now: () => number): Tell {
   const told = new Map<string, number>();
   return ({ level, message, fields = {}, cause }) => {
     const at = now();

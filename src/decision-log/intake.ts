@@ -8,6 +8,8 @@ export interface IntakeOptions {
   /** Keeps lines, or rejects and has kept none of them. */
   readonly append: (lines: readonly string[]) => Promise<void>;
   readonly onFailure?: ((cause: unknown) => void) | undefined;
+  /** Nothing waits any more after a failure. */
+  readonly onMended?: (() => void) | undefined;
   /** After a failure, until it is tried again. */
   readonly retryMs?: number | undefined;
 }
@@ -29,7 +31,7 @@ const RETRY_MS = 1000;
 /** Written in one go: on a disk that is nearly full a little may find room. */
 const MAX_CHARACTERS = 1024 * 1024;
 
-export function createIntake({ append, onFailure, retryMs = RETRY_MS }: IntakeOptions): Intake {
+export function createIntake({ append, onFailure, onMended, retryMs = RETRY_MS }: IntakeOptions): Intake {
   let waiting: string[] = [];
   let characters = 0;
   let failing = false;
@@ -64,6 +66,7 @@ export function createIntake({ append, onFailure, retryMs = RETRY_MS }: IntakeOp
         // Who failed writes what came meanwhile too: nobody else does.
         left = failing ? waiting.length : left - lines.length;
       }
+      if (failing) onMended?.();
       failing = false;
     } catch (cause) {
       failing = true;

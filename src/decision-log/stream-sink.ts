@@ -1,4 +1,4 @@
-/** Lines into a file that grows, or into a stream of the process. What fails once is broken until the process starts again. */
+/** Lines into a stream of the process. What fails once is broken until the process starts again. */
 import type { Writable } from 'node:stream';
 import type { LogSink, OnLost } from './sink.ts';
 
@@ -9,11 +9,9 @@ export interface StreamSinkOptions {
   readonly onLost?: OnLost;
   /** The stream failed: nothing is written any more. */
   readonly onBroken?: (cause: unknown) => void;
-  /** Ends the stream; without it the stream is not ours to end. */
-  readonly end?: () => Promise<void>;
 }
 
-export function createStreamSink({ sink, maxBufferedBytes, onLost, onBroken, end }: StreamSinkOptions): LogSink {
+export function createStreamSink({ sink, maxBufferedBytes, onLost, onBroken }: StreamSinkOptions): LogSink {
   let broken = false;
   sink.on('error', (cause) => {
     if (!broken) onBroken?.(cause);
@@ -37,8 +35,7 @@ export function createStreamSink({ sink, maxBufferedBytes, onLost, onBroken, end
     buffered: () => sink.writableLength,
     isBroken: () => broken,
     take,
-    close: async () => {
-      if (!broken) await end?.();
-    },
+    // The stream is not ours to end.
+    close: async () => {},
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,6 +105,29 @@ suite('the decision log of a process', () => {
     assert.equal(isFull(), false);
     allow();
     await service.until(() => service.events().length === 2);
+  });
+
+  test('refuses while its file takes nothing, loses nothing, and goes on by itself', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'decision-log-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, 'pipe');
+    assert.equal(spawnSync('mkfifo', [file]).status, 0);
+    const openReader = (): number => openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    const reader = openReader();
+    const { allow, hears, isFull } = await open(t, { file });
+    closeSync(reader);
+    allow();
+    assert.equal(isFull(), false);
+    await hears(/the decision log is broken: every Check is refused .*EPIPE/);
+    assert.equal(isFull(), true);
+    assert.throws(allow, /cannot be recorded/);
+    const next = openReader();
+    t.after(() => closeSync(next));
+    await hears(/the decision log is whole again/);
+    assert.equal(isFull(), false);
+    const bytes = Buffer.alloc(65_536);
+    const lines = bytes.toString('utf8', 0, readSync(next, bytes)).split('\n');
+    assert.deepEqual([lines.length, JSON.parse(lines[0] as string).decision, lines[1]], [2, 'allow', '']);
   });
 
   test('says so when lines are lost because too many wait in memory', async (t) => {
