@@ -74,7 +74,8 @@ export async function startDeployment(options: DeploymentOptions) {
     const record = (entry: RequestRecord) => {
       requests.push(entry);
       if (requests.length > 10_000) requests.shift();
-      backendLog.write(`${JSON.stringify(entry)}\n`);
+      // A request that is cut off by the end of its server is told after it.
+      if (!backendLog.writableEnded) backendLog.write(`${JSON.stringify(entry)}\n`);
     };
     const mintIssuer = `http://127.0.0.1:${mintPort}`;
     const issuers = [

@@ -77,8 +77,8 @@ export async function startTestDeployment(options: TestDeploymentOptions = {}): 
     startAnotherSidecar: async (name, adjust) => start(await mkdtemp(join(dir, `${name}-`)), adjust),
     stop: async () => {
       wire.close();
-      await deployment.stop();
       for (const stop of more) await stop();
+      await deployment.stop();
       await testIssuer.stop();
       await rm(dir, { recursive: true, force: true });
     },
