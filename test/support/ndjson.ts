@@ -69,15 +69,15 @@ export function followLines(file: string): LineFile {
       await catchUp();
       return lines;
     },
-    waitFor: (what, fits, { timeoutMs = 5000, from = 0 } = {}) =>
+    waitFor: (what, fits, { timeoutMs = 30_000, from = 0 } = {}) =>
       until(what, () => lines.slice(from).find((line) => fits(line)), timeoutMs),
-    waitForCount: (count, { timeoutMs = 5000 } = {}) =>
+    waitForCount: (count, { timeoutMs = 30_000 } = {}) =>
       until(`line ${count}`, () => (lines.length >= count ? lines : undefined), timeoutMs),
   };
 }
 
 /** Waits until something that is asked for again and again is so. */
-export async function waitUntil(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+export async function waitUntil(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`${what}: not so within ${timeoutMs} ms`);

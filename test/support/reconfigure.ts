@@ -24,7 +24,7 @@ export async function reconfigure(deployment: TestDeployment, change: (config: T
 export async function reload(
   { sidecar, metrics }: TestDeployment,
   outcome: 'applied' | 'refused',
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<void> {
   const count = async () => (await metrics()).value('mcp_ext_authz_config_reloads_total', { outcome });
   const before = await count();

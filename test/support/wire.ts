@@ -37,7 +37,7 @@ export interface Wire {
 }
 
 export const NO_ANSWER: WireAnswer = { status: null, headers: new Map(), body: '' };
-const TIMEOUT_MS = 15_000;
+const TIMEOUT_MS = 30_000;
 /** Headers that may be sent once are sent twice here, if a case says so. Node's types do not know the option yet. */
 const LENIENT = { settings: { enablePush: false }, strictSingleValueFields: false };
 

@@ -117,7 +117,7 @@ suite('real threads', () => {
     delay.disable();
     assert.ok(worst.has('policy_timeout') && worst.has('policy_failed') && !worst.has(null), [...worst].join());
     assert.ok(answered > 100, `${answered} answers`);
-    assert.ok(longestMs < 2000, `an answer took ${longestMs} ms`);
+    assert.ok(longestMs < 10_000, `an answer took ${longestMs} ms`);
     return delay.max / 1e6;
   }
 
