@@ -1,11 +1,10 @@
 /** `mcp-ext-authz audit verify`: whether a decision log with a chain is whole and unchanged, as far as its file can tell. */
 import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { type CheckReport, createChainCheck } from '../decision-log/chain-check.ts';
 import { describeMark, type Finding, type LineAt, type Mark, readMark } from '../decision-log/chain-place.ts';
 import { type VerifyCheckpoint, verifyByKey, verifyByKeySet } from '../decision-log/checkpoint-keys.ts';
 import { describeCause } from '../telemetry/redact.ts';
-import { describeFileProblem, EXIT, type Io, readArguments, ToolError, UsageError } from './io.ts';
+import { describeFileProblem, EXIT, type Io, readArguments, readText, ToolError, UsageError } from './io.ts';
 
 export const HELP = `mcp-ext-authz audit verify FILE… --key PUBLIC.pem | --jwks FILE
 
@@ -87,9 +86,7 @@ function count(number: number, what: string): string {
 async function readKeys(key: string | undefined, jwks: string | undefined): Promise<VerifyCheckpoint> {
   if ((key === undefined) === (jwks === undefined)) throw new UsageError('give --key PUBLIC.pem or --jwks FILE');
   const file = (key ?? jwks) as string;
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw describeFileProblem(file, cause);
-  });
+  const text = await readText(file);
   try {
     return key === undefined ? verifyByKeySet(text) : verifyByKey(text);
   } catch (cause) {

@@ -1,12 +1,12 @@
 /** `mcp-ext-authz policy build`: a folder of Rego and data into a bundle, perhaps signed. What would not load is not written. */
 import { execFile } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { isSignatureAlgorithm, readSigningKey, type SigningKey, signBundle } from '../bundle/sign.ts';
 import { SIGNATURE_ALGORITHMS, type Signing } from '../bundle/signature.ts';
 import { type Opa, openOpa } from '../opa/opa.ts';
-import { describeFileProblem, EXIT, type Io, readArguments, showProgress, UsageError } from './io.ts';
+import { describeFileProblem, EXIT, type Io, readArguments, readText, showProgress, UsageError } from './io.ts';
 import { buildArchive, loadArchive, OPA_OPTIONS } from './loading.ts';
 import { readSourceFolder, type SourceFolder, withoutTests } from './source-folder.ts';
 
@@ -96,9 +96,7 @@ async function readKey(values: Values): Promise<SigningKey | null> {
   if (id === undefined || id === '') throw new UsageError('--signing-keyid: give the id that the key has in policy.keys');
   if (!isSignatureAlgorithm(algorithm))
     throw new UsageError(`--signing-alg ${algorithm}: give one of ${SIGNATURE_ALGORITHMS.join(', ')}`);
-  const key = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw describeFileProblem(file, cause);
-  });
+  const key = await readText(file);
   const signing = { id, algorithm, key, ...(scope === undefined ? {} : { scope }) };
   try {
     readSigningKey(signing);

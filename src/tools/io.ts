@@ -1,4 +1,5 @@
-/** What a tool of the command line writes to, how its arguments are read, and what ends it. */
+/** What a tool of the command line writes to, how its arguments and files are read, and what ends it. */
+import { readFile, stat } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { describeCause } from '../telemetry/redact.ts';
@@ -95,6 +96,21 @@ export async function showProgress<T>(what: string, { err }: Io, work: () => Pro
     clearInterval(timer);
     if (shown) err.write('\r\u001b[K');
   }
+}
+
+/** Rejects with ToolError where there is nothing. */
+export async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw describeFileProblem(path, cause);
+  });
+  return found.isDirectory();
+}
+
+/** The text of a file; rejects with ToolError. */
+export async function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw describeFileProblem(path, cause);
+  });
 }
 
 /** Of a file that cannot be read or written; what else is wrong is passed on. */

@@ -4,7 +4,7 @@
  * is ended then.
  */
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Bundle } from '../bundle/bundle.ts';
 import type { JsonObject } from '../mcp/message.ts';
 import type { Opa } from '../opa/opa.ts';
@@ -13,7 +13,7 @@ import { loadPolicy } from '../policy/policy.ts';
 import type { Reason } from '../reasons.ts';
 import type { Denial } from '../verdict.ts';
 import { openEngine, type ToolAnswer } from './engine.ts';
-import { describeFileProblem, ToolError } from './io.ts';
+import { isFolder, ToolError } from './io.ts';
 import { buildArchive, loadArchive, PATIENT } from './loading.ts';
 import { createParing, type Paring } from './pared-input.ts';
 import { type Files, readSourceFolder, withoutTests } from './source-folder.ts';
@@ -94,13 +94,6 @@ export async function openJudge(path: string, opa: Opa, options: JudgeOptions, a
     },
     pare: paring.pare,
   };
-}
-
-export async function isFolder(path: string): Promise<boolean> {
-  const found = await stat(path).catch((cause: unknown) => {
-    throw describeFileProblem(path, cause);
-  });
-  return found.isDirectory();
 }
 
 async function load(path: string, given: Uint8Array | Files | null, opa: Opa): Promise<Bundle> {

@@ -1,11 +1,10 @@
 /** What is known of backends and their tools without asking any: by a configuration, and by a file of tools. */
-import { readFile } from 'node:fs/promises';
 import { protectedResources } from '../app/resource-settings.ts';
 import { parseDefinitions } from '../catalog/approvals.ts';
 import type { Config } from '../config.ts';
 import { isObject } from '../mcp/message.ts';
 import type { ToolFacts } from '../resource.ts';
-import { describeFileProblem, ToolError } from './io.ts';
+import { readText, ToolError } from './io.ts';
 
 export interface KnownBackend {
   readonly name: string;
@@ -56,10 +55,4 @@ async function readCatalog(path: string): Promise<Map<string, Map<string, ToolFa
 
 function factsOf({ title, annotations }: Readonly<Record<string, unknown>>): ToolFacts {
   return { title: typeof title === 'string' ? title : null, annotations: isObject(annotations) ? annotations : {}, known: true };
-}
-
-async function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw describeFileProblem(path, cause);
-  });
 }

@@ -2,7 +2,7 @@
  * Policies as the tools use them: built out of a folder by OPA, read as the sidecar does, and judged by loading them as the
  * sidecar does. Which engine is asked afterwards is the matter of judge.ts and of the bench.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { resolveName, unpackArchive } from '../bundle/archive.ts';
 import { type Bundle, readBundle } from '../bundle/bundle.ts';
 import { compileModules, OPTIONAL_ENTRYPOINTS, REQUIRED_ENTRYPOINTS } from '../bundle/compile.ts';
@@ -15,7 +15,7 @@ import { type Opa, OpaFailed, openOpa } from '../opa/opa.ts';
 import type { OpaAnswer, OpaProblem, OpaRequest } from '../opa/requests.ts';
 import { loadPolicy, type PolicyOptions } from '../policy/policy.ts';
 import { MAX_DATA_MEMORY_BYTES, MAX_MEMORY_BYTES, MAX_TTL_SECONDS } from './engine.ts';
-import { describeFileProblem, EXIT, ToolError } from './io.ts';
+import { describeFileProblem, EXIT, isFolder, ToolError } from './io.ts';
 import { describeProblem, sortProblems } from './problems.ts';
 import { readSourceFolder, type SourceFolder, withoutTests } from './source-folder.ts';
 
@@ -99,9 +99,9 @@ async function compileArchive(opa: Opa, archive: Uint8Array): Promise<Uint8Array
 
 /** A bundle as it is, or what a folder would be built into. Rejects with ToolError. */
 export async function readArchive(opa: Opa, path: string, revision = 'draft'): Promise<Uint8Array> {
-  const found = await stat(path).catch((cause: unknown) => {
-    throw describeFileProblem(path, cause);
-  });
-  if (!found.isDirectory()) return readFile(path);
+  if (!(await isFolder(path)))
+    return readFile(path).catch((cause: unknown) => {
+      throw describeFileProblem(path, cause);
+    });
   return buildArchive(opa, await readSourceFolder(path), { target: 'rego', revision });
 }

@@ -2,10 +2,9 @@
  * A small file of people to ask about: `policy eval --as alice` means the alice of this file. YAML, by name: subject (the
  * name itself, if absent), client, scopes and claims, as they would stand in an access token. No tokens, nothing secret.
  */
-import { readFile } from 'node:fs/promises';
 import { parseDocument } from 'yaml';
 import { isObject, type JsonObject } from '../mcp/message.ts';
-import { describeFileProblem, ToolError } from './io.ts';
+import { readText, ToolError } from './io.ts';
 
 export interface Person {
   readonly subject: string;
@@ -21,9 +20,7 @@ const MEMBERS = new Set(['subject', 'client', 'scopes', 'claims', 'issuer']);
 
 /** Rejects with ToolError. */
 export async function readPeople(path: string): Promise<People> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw describeFileProblem(path, cause);
-  });
+  const text = await readText(path);
   return parsePeople(text, path);
 }
 

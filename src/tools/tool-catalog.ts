@@ -1,12 +1,11 @@
 /** What the tools take, by backend: out of a file, or asked of the backends now, as `catalog show` does. */
-import { readFile } from 'node:fs/promises';
 import { askBackends } from '../app/catalog-command.ts';
 import { readConfigFile } from '../app/config-file.ts';
 import { ApprovalsInvalid, parseDefinitions } from '../catalog/approvals.ts';
 import { isObject } from '../mcp/message.ts';
 import { createLog } from '../telemetry/log.ts';
 import { type ArgumentsSchema, argumentsSchema } from './argument-schemas.ts';
-import { describeFileProblem, type Io, ToolError } from './io.ts';
+import { type Io, readText, ToolError } from './io.ts';
 
 /** By backend, then by tool. */
 export type ToolSchemas = Readonly<Record<string, Readonly<Record<string, ArgumentsSchema>>>>;
@@ -40,12 +39,6 @@ export async function askCatalog(configFile: string, { err }: Io): Promise<ToolC
 
 function schemaOf(inputSchema: unknown): ArgumentsSchema {
   return isObject(inputSchema) ? argumentsSchema(inputSchema) : { type: 'object' };
-}
-
-async function readText(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((cause: unknown) => {
-    throw describeFileProblem(file, cause);
-  });
 }
 
 function mapMap<V, W>(map: ReadonlyMap<string, V>, change: (value: V) => W): Record<string, W> {

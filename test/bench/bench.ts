@@ -1,9 +1,9 @@
 /**
  * `npm run bench`: what a Check costs. CPU time (user + system) of the server process for each Check, beside a no-op server
  * on the same protos; memory after a million Checks; latency that ext_authz adds through a real Envoy, open loop.
- * What it costs to show each caller its own list, how fast recorded decisions are replayed, and what all others notice of a
- * caller who asks the worst there is. `-- --json FILE` writes the figures, `-- --quick` takes fewer rounds,
- * `-- --only cpu,memory,latency,lists,stall,replay` chooses.
+ * What it costs to show each caller its own list, how fast recorded decisions are replayed, what all others notice of a
+ * caller who asks the worst there is, and how soon a bundle that is published decides. `-- --json FILE` writes the figures,
+ * `-- --quick` takes fewer rounds, `-- --only cpu,memory,latency,lists,stall,replay,delivery` chooses.
  */
 
 import { generateKeyPairSync } from 'node:crypto';
@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { bold, dim } from '../../examples/reference/paint.ts';
 import { type RunningProcess, startProcess } from '../../examples/reference/process.ts';
+import { measureDelivery } from './delivery.ts';
 import { measureLatency } from './latency.ts';
 import { measureLists } from './lists.ts';
 import { createLoad } from './load.ts';
@@ -27,7 +28,7 @@ const { values } = parseArgs({
   options: {
     json: { type: 'string' },
     quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'cpu,memory,latency,lists,stall,replay' },
+    only: { type: 'string', default: 'cpu,memory,latency,lists,stall,replay,delivery' },
   },
 });
 const parts = new Set(values.only.split(','));
@@ -37,7 +38,7 @@ const CHECKS = 4000;
 const WARM_UP = 40_000;
 
 export type Target = { readonly target: string; readonly admin: string };
-type Subject = RunningProcess<Target>;
+export type Subject = RunningProcess<Target>;
 type Adjust = (config: Record<string, any>) => void;
 
 const say = (line = '') => process.stdout.write(`${line}\n`);
@@ -84,6 +85,10 @@ try {
       config.policy.bundleFile = HEAVY;
     });
     results.stallMs = await measureStall({ subject: heavy, calls, quick: values.quick, say, progress });
+  }
+  if (parts.has('delivery')) {
+    const start = (name: string, adjust: Adjust) => sidecar(name, 'none', adjust);
+    results.deliveryMs = await measureDelivery({ dir, calls, start, quick: values.quick, say, progress });
   }
   if (values.json !== undefined) {
     await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);

@@ -3,10 +3,10 @@
  * the tests' `heavy` one: cubic, and endless, in what the caller sends. Straight at the sidecar, without Envoy.
  */
 import { fileURLToPath } from 'node:url';
-import { Client, credentials, status } from '@grpc/grpc-js';
+import { Client, credentials } from '@grpc/grpc-js';
 import { bold, dim } from '../../examples/reference/paint.ts';
 import type { RunningProcess } from '../../examples/reference/process.ts';
-import { loadAuthorization } from '../../src/ext-authz/server.ts';
+import { ask } from './ask.ts';
 import type { Target } from './bench.ts';
 import { type Call, toCheckRequest } from './world.ts';
 
@@ -15,8 +15,6 @@ export const HEAVY = fileURLToPath(new URL('../fixtures/policies/heavy.tar.gz', 
 /** Of the caller who means ill. */
 const AT_ONCE = 8;
 const EVERY_MS = 5;
-/** As Envoy may be told to wait. */
-const DEADLINE_MS = 1000;
 const WORST: Readonly<Record<string, object>> = {
   'nothing else': {},
   cubic: { cubic: Array.from({ length: 200 }, (_, at) => at) },
@@ -108,31 +106,6 @@ async function playOne(args: object, seconds: number, client: Client, calls: rea
   const at = (part: number): number => times[Math.min(times.length - 1, Math.floor(times.length * part))] as number;
   return { p50: at(0.5), p99: at(0.99), max: at(1), refused, worst };
 }
-
-/** @returns why it was refused, or `allowed`; `late` where no answer came in time. */
-function ask(client: Client, request: object): Promise<string> {
-  const { path, requestSerialize, responseDeserialize } = loaded;
-  return new Promise((resolve, reject) => {
-    const deadline = Date.now() + DEADLINE_MS;
-    const asIs = (buffer: Buffer) => buffer;
-    client.makeUnaryRequest(
-      path,
-      asIs,
-      responseDeserialize,
-      requestSerialize(request as never),
-      { deadline },
-      (error, answer) => {
-        if (error?.code === status.DEADLINE_EXCEEDED) return resolve('late');
-        if (error) return reject(error);
-        if (answer?.ok_response) return resolve('allowed');
-        const reason = /"reason":"([a-z_]+)"/.exec(answer?.denied_response?.body ?? '')?.[1];
-        resolve(reason ?? 'unknown');
-      },
-    );
-  });
-}
-
-const loaded = loadAuthorization().service.Check;
 
 /** Since it was read last. */
 async function readStall({ ready: { admin } }: RunningProcess<Target>): Promise<number> {
