@@ -26,7 +26,7 @@ export type ProcessOptions<T> = {
 
 /** Rejects with the last lines of output when the process ends, or does not get ready in time. */
 export async function startProcess<T>(options: ProcessOptions<T>): Promise<RunningProcess<T>> {
-  const { name, command, args, readyWhen, timeoutMs = 30_000 } = options;
+  const { name, command, args, readyWhen, timeoutMs = 60_000 } = options;
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: options.env ?? process.env });
   const tail: string[] = [];
   // Whatever ends this process must not leave the child an orphan.

@@ -12,14 +12,14 @@ import { assertQueriesReturnData } from './support/returns-data.ts';
 const skip = missing('prometheus');
 const ISSUER = 'https://idp.example';
 
-test('every query returns data', { skip, timeout: 60_000 }, async (t) => {
+test('every query returns data', { skip, timeout: 300_000 }, async (t) => {
   const metrics = createMetrics('test');
   const { url, close } = await serveMetrics(metrics);
   t.after(close);
   await assertQueriesReturnData(url, { drive: () => aBadDay(metrics) });
 });
 
-test('a query without data is named, and so is a target that cannot be scraped', { skip, timeout: 60_000 }, async (t) => {
+test('a query without data is named, and so is a target that cannot be scraped', { skip, timeout: 300_000 }, async (t) => {
   const { url, close } = await serveMetrics(createMetrics('test'));
   t.after(close);
   const idle = assert.rejects(assertQueriesReturnData(url, { withinMs: 1000 }), ({ message }: Error) => {

@@ -35,7 +35,7 @@ decision := object.union(data.house.inbound.decision, {"log_only": [{"rule": "tr
   return packBundle(new Map(Object.entries(members).map(([name, text]) => [name, Buffer.from(text)])));
 }
 
-test('every query returns data from a real run', { skip: missing('prometheus'), timeout: 120_000 }, async (t) => {
+test('every query returns data from a real run', { skip: missing('prometheus'), timeout: 300_000 }, async (t) => {
   const deadIssuer = `http://127.0.0.1:${await closedPort()}`;
   const deadBackend = `http://127.0.0.1:${await closedPort()}`;
   const candidate = await changedBundle((members) => {

@@ -34,7 +34,7 @@ test('promtool accepts the example configuration and the rules', { skip }, async
   assert.match(stdout, new RegExp(`${rules.length} rules found`));
 });
 
-test('promtool finds that the rules do what their unit tests say', { skip, timeout: 120_000 }, async () => {
+test('promtool finds that the rules do what their unit tests say', { skip, timeout: 300_000 }, async () => {
   await promtool('test', 'rules', file('deploy/prometheus/rules.test.yaml'));
 });
 

@@ -65,6 +65,7 @@ async function startSidecar(
       persistDirectory: world.path('kept'),
     };
     adjust(config);
+    config.policy.timeoutMs = 500;
   };
   const logged: string[] = [];
   const app = await startApp(world.config(change as never), (_level, message, fields = {}) => {

@@ -81,7 +81,7 @@ async function callMany({ call }: Sidecar, from: number, to: number): Promise<vo
 
 const range = (to: number) => Array.from({ length: to }, (_, index) => index);
 
-suite('a service that decisions are sent to', { timeout: 180_000 }, () => {
+suite('a service that decisions are sent to', { timeout: 300_000 }, () => {
   test('gets all of them, though it fails, the sidecar is killed, and half a line is left', async (t) => {
     const [world, service] = [await createWorld(t), await startService()];
     t.after(service.close);
@@ -184,7 +184,7 @@ suite('a service that decisions are sent to', { timeout: 180_000 }, () => {
   });
 });
 
-suite('a chained log', { timeout: 180_000 }, () => {
+suite('a chained log', { timeout: 300_000 }, () => {
   test('is whole over a stop, says what a kill left, in the file and at the service; and what was changed is found', async (t) => {
     const [world, service] = [await createWorld(t), await startService()];
     t.after(service.close);

@@ -436,7 +436,7 @@ function begin() {
 }
 
 for (const version of VERSIONS) {
-  describe(`${version}, processed`, { timeout: 30_000 }, () => {
+  describe(`${version}, processed`, { timeout: 300_000 }, () => {
     test('headers alone: set and removed, the body untouched, nothing further asked', async () => {
       begin();
       const answer = await askWhole(version, { plan: 'nothing-more' });
@@ -538,7 +538,7 @@ for (const version of VERSIONS) {
     });
   });
 
-  describe(`${version}, gone wrong`, { timeout: 30_000 }, () => {
+  describe(`${version}, gone wrong`, { timeout: 300_000 }, () => {
     for (const phase of ['requestHeaders', 'requestBody']) {
       test(`a throw in ${phase}: 500, and nothing reaches the backend`, async () => {
         begin();
@@ -681,7 +681,7 @@ test('a route without the override opens no stream', async () => {
   assert.equal(opened, 0);
 });
 
-test('more exchanges than there is room for: 500, and the others go on', { timeout: 30_000 }, async () => {
+test('more exchanges than there is room for: 500, and the others go on', { timeout: 300_000 }, async () => {
   begin();
   const open = await Promise.all(Array.from({ length: 20 }, () => ask('HTTP/2', { path: '/sse', plan: 'stream' })));
   await waitUntil(() => inFlight === 20);

@@ -109,7 +109,7 @@ const rule = fc.oneof(
 /** The questions themselves must not be masked away: they tell the events apart. */
 const isKept = (rules: readonly unknown[]) => !JSON.stringify(rules).match(/"\/input(\/(?!doc)[^"]*)?"/);
 
-test('each masked event is as OPA has it', { skip, timeout: 120_000 }, async () => {
+test('each masked event is as OPA has it', { skip, timeout: 300_000 }, async () => {
   const rules = fc.sample(fc.array(rule, { minLength: 1, maxLength: 3 }), { numRuns: 1500, seed: 7 }).filter(isKept);
   const questions = [...rules.map((mask, id) => ({ id, rules: mask, doc: DOCUMENT })), { id: -1, rules: [], doc: DOCUMENT }];
   for (const question of questions) await ask(question);

@@ -188,7 +188,7 @@ describe('a sidecar that cannot start well', () => {
       command: process.execPath,
       args: [join(root, 'src/main.ts'), 'serve', '--config', configFile],
       readyWhen: (line) => (line.includes('"target"') ? true : undefined),
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
   }
 });

@@ -184,7 +184,7 @@ test('a start and a token leave nothing on the console, and the process ends by 
     await server.stop();`;
   const run = promisify(execFile);
   const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '--eval', program], {
-    timeout: 30_000,
+    timeout: 300_000,
   });
   assert.deepEqual({ stdout, stderr }, { stdout: '', stderr: '' });
 });

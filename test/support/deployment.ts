@@ -40,6 +40,8 @@ export async function startTestDeployment(options: TestDeploymentOptions = {}): 
   const testIssuer = await startTestIssuer();
   const adjustSidecar = (config: Tree, urls: Readonly<Record<string, string>>) => {
     config.issuers.push(testIssuerConfig(testIssuer));
+    // So that a busy machine ends nothing but what never ends.
+    config.policy.timeoutMs = 500;
     options.adjustSidecar?.(config, urls);
   };
   const deployment = await startDeployment({ ...options, dir, adjustSidecar }).catch(async (error: unknown) => {

@@ -8,7 +8,7 @@ import { createAuthority } from './support/certificates.ts';
 import { json, silence, startPeer } from './support/peer.ts';
 
 function clientFor(t: TestContext, options: Partial<HttpClientOptions> = {}) {
-  const client = createHttpClient({ timeoutMs: 2000, maxResponseBytes: 1000, ...options });
+  const client = createHttpClient({ timeoutMs: 20_000, maxResponseBytes: 1000, ...options });
   t.after(client.close);
   return client.fetch;
 }

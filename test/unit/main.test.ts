@@ -90,7 +90,7 @@ function assertPlain(errors: string): void {
   assert.ok(!/^\s+at /m.test(errors) && !errors.includes('node:internal'), errors);
 }
 
-suite('the command', { concurrency: 2, timeout: 180_000 }, () => {
+suite('the command', { concurrency: 2, timeout: 300_000 }, () => {
   test('tells its version and its usage', async (t) => {
     assert.deepEqual(await ended(t, '--version'), { code: 0, output: `${VERSION}\n`, errors: '' });
     const help = await ended(t, '--help');
@@ -184,7 +184,7 @@ suite('the command', { concurrency: 2, timeout: 180_000 }, () => {
   });
 });
 
-suite('serving', { concurrency: 2, timeout: 180_000 }, () => {
+suite('serving', { concurrency: 2, timeout: 300_000 }, () => {
   test('goes on until SIGTERM, and exits with 0', async (t) => {
     const { call, child, exit, errors, envoy, world } = await serve(t);
     assert.equal(await call(), 'allowed');
@@ -261,7 +261,7 @@ suite('serving', { concurrency: 2, timeout: 180_000 }, () => {
   });
 });
 
-suite('SIGHUP', { concurrency: 2, timeout: 180_000 }, () => {
+suite('SIGHUP', { concurrency: 2, timeout: 300_000 }, () => {
   test('puts a changed configuration in force', async (t) => {
     const { call, child, said, world, write } = await serve(t);
     assert.equal(await call(), 'allowed');

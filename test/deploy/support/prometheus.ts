@@ -22,7 +22,7 @@ export interface Prometheus {
 }
 
 const INTERVAL = '250ms';
-const START_MS = 15_000;
+const START_MS = 60_000;
 const STOP_MS = 5000;
 
 export async function startPrometheus(metricsUrl: string): Promise<Prometheus> {

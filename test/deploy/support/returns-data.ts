@@ -18,7 +18,7 @@ export interface ReturnsDataOptions {
 
 const PAUSE_MS = 250;
 /** Prometheus takes up its targets five seconds after the start, whatever the intervals. */
-const FIRST_SCRAPE_MS = 20_000;
+const FIRST_SCRAPE_MS = 60_000;
 
 /** Rejects with an AssertionError that lists the queries without data. */
 export async function assertQueriesReturnData(

@@ -7,9 +7,9 @@ import { type Answer, type Peer, silence, startPeer } from '../support/peer.ts';
 
 async function fetchFrom(t: TestContext, answer: Answer, options: Partial<DownloadOptions> = {}) {
   const peer = await startPeer(t, answer);
-  const service = createService({ name: 'control', url: `${peer.url}/opa/`, timeoutMs: 1000 });
+  const service = createService({ name: 'control', url: `${peer.url}/opa/`, timeoutMs: 20_000 });
   t.after(service.close);
-  const all = { resource: 'bundles/mcp.tar.gz', validators: NO_VALIDATORS, waitSeconds: null, timeoutMs: 1000, maxBytes: 1000 };
+  const all = { resource: 'bundles/mcp.tar.gz', validators: NO_VALIDATORS, waitSeconds: null, timeoutMs: 20_000, maxBytes: 1000 };
   return { peer, downloaded: download(service, { ...all, ...options }) };
 }
 
@@ -17,7 +17,7 @@ const PLAIN: DownloadOptions = {
   resource: 'b',
   validators: NO_VALIDATORS,
   waitSeconds: null,
-  timeoutMs: 1000,
+  timeoutMs: 20_000,
   maxBytes: 1000,
 };
 
@@ -27,7 +27,7 @@ async function world(t: TestContext, answer: Answer) {
   const peer = await startPeer(t, answer);
   const bearer = { env: 'UNIT_TEST_BUNDLE_TOKEN' };
   const settings = { name: 'control', url: `${peer.url}/opa`, headers: { 'x-tenant': 'acme' }, credentials: { bearer } };
-  const service = createService({ ...settings, timeoutMs: 1000 });
+  const service = createService({ ...settings, timeoutMs: 20_000 });
   t.after(service.close);
   return { peer, service };
 }

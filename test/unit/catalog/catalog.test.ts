@@ -46,7 +46,7 @@ function keep(t: TestContext, url: string, changes: Partial<CatalogOptions> = {}
   const catalog = createCatalog({
     backends: [{ name: 'one', settings: url, connect: () => ({ url, fetch: plainFetch }) }],
     refreshMs: 300_000,
-    timeoutMs: 5000,
+    timeoutMs: 20_000,
     maxItems: 100,
     maxBytes: 100_000,
     now: () => performance.now(),

@@ -37,7 +37,7 @@ function open(spec: PortsSpec = {}, world: Partial<OwnWorld> = {}, observe?: (ve
       verdicts.push(verdict);
       observe?.(verdict);
     },
-    timeoutMs: 1000,
+    timeoutMs: 20_000,
   });
   return { own, sent, verdicts };
 }

@@ -21,7 +21,7 @@ const idsOf = (from: number, to: number) => lines(from, to).map((line) => JSON.p
 
 async function open(t: TestContext, given: Partial<ShipperOptions> = {}) {
   const service = await startService();
-  const client = createService({ name: 's', url: service.url, timeoutMs: 5000 });
+  const client = createService({ name: 's', url: service.url, timeoutMs: 20_000 });
   const uploads: string[] = [];
   const lost: string[] = [];
   const unkept: string[] = [];

@@ -14,7 +14,7 @@ const gateway: Principal = { ...alice, subject: 'gateway', clientId: 'gateway', 
 
 async function open(t: TestContext, answer: Answer = issued, verified: Result<Principal> = ok(gateway)) {
   const peer = await startPeer(t, answer);
-  const client = createHttpClient({ timeoutMs: 2000, maxResponseBytes: 10_000 });
+  const client = createHttpClient({ timeoutMs: 20_000, maxResponseBytes: 10_000 });
   t.after(client.close);
   let now = 1_000_000;
   const ownToken = createOwnTokens({

@@ -368,7 +368,7 @@ suite('mutual TLS', () => {
   });
 });
 
-suite('draining', { timeout: 20_000 }, () => {
+suite('draining', { timeout: 300_000 }, () => {
   test('tells first, then answers what is under way and takes nothing new', async (t) => {
     const held = gate();
     const { envoy, target, drain } = await run(t, { check: held.check });

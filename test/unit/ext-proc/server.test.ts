@@ -99,7 +99,7 @@ const requestHeaders = { request_headers: { headers: { headers: [{ key: 'a', raw
 const requestBody = { request_body: { body: Buffer.from('question'), end_of_stream: true } };
 const responseHeaders = { response_headers: { headers: { headers: [{ key: ':status', raw_value: Buffer.from('200') }] } } };
 
-suite('a stream', { timeout: 20_000 }, () => {
+suite('a stream', { timeout: 300_000 }, () => {
   test('answers each message, and ends when Envoy has ended its side', async (t) => {
     const { begin, idle, failures, inFlight } = await run(t, { requestBody: () => Buffer.from('Q') });
     const { say, end, ended } = begin();
@@ -168,7 +168,7 @@ function name(text: string): Exchange['requestBody'] {
   return () => Buffer.from(text);
 }
 
-suite('what goes wrong ends the stream with an error, told once', { timeout: 20_000 }, () => {
+suite('what goes wrong ends the stream with an error, told once', { timeout: 300_000 }, () => {
   const boom = () => {
     throw new Error('boom');
   };
@@ -253,7 +253,7 @@ suite('what goes wrong ends the stream with an error, told once', { timeout: 20_
   });
 });
 
-suite('the server it runs on', { timeout: 20_000 }, () => {
+suite('the server it runs on', { timeout: 300_000 }, () => {
   test('tells its health', async (t) => {
     const { target, drain, begin } = await run(t);
     const envoy = connectEnvoy(target);

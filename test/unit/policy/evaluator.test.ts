@@ -33,11 +33,11 @@ async function withHeavy(options: Partial<PolicyOptions>, work: (policy: Policy)
 
 suite('real threads', () => {
   test('an endless evaluation ends with its time, and the next question is answered', async () => {
-    await withHeavy({ timeoutMs: 200, workers: 1 }, async (policy) => {
+    await withHeavy({ timeoutMs: 1000, workers: 1 }, async (policy) => {
       const startMs = performance.now();
       const { inbound, outbound } = await ask(policy, { loop: ENDLESS });
       assert.deepEqual([reasonOf(inbound), outbound], ['policy_timeout', null]);
-      assert.ok(performance.now() - startMs >= 200);
+      assert.ok(performance.now() - startMs >= 1000);
       assert.equal((await ask(policy, {})).inbound.ok, true);
     });
   });
@@ -52,7 +52,7 @@ suite('real threads', () => {
   });
 
   test('what waits behind an endless evaluation is asked of another thread', async () => {
-    await withHeavy({ timeoutMs: 200, workers: 1 }, async (policy) => {
+    await withHeavy({ timeoutMs: 1000, workers: 1 }, async (policy) => {
       // In one turn: they go to the thread together.
       const answers = await Promise.all([
         ask(policy, {}, 'before'),
@@ -86,7 +86,7 @@ suite('real threads', () => {
   });
 
   test('others are answered, and the event loop is free, while one caller asks the worst there is', async () => {
-    await withHeavy({ timeoutMs: 100, maxMemoryBytes: 512 * MIB }, async (policy) => {
+    await withHeavy({ timeoutMs: 300, maxMemoryBytes: 512 * MIB }, async (policy) => {
       // What else the machine does can only add to it.
       let stallMs = Number.POSITIVE_INFINITY;
       for (let round = 0; round < 5 && stallMs >= 100; round++) stallMs = Math.min(stallMs, await attackOnce(policy));

@@ -16,7 +16,7 @@ const GET = { method: 'GET' } as const;
 const VARIABLES = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'no_proxy', 'NO_PROXY'];
 
 function open(t: TestContext, settings: Partial<ServiceSettings> & { readonly url: string }) {
-  const service = createService({ name: 'control', timeoutMs: 2000, ...settings });
+  const service = createService({ name: 'control', timeoutMs: 20_000, ...settings });
   t.after(service.close);
   return service;
 }

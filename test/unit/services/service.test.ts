@@ -18,7 +18,7 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 function open(t: TestContext, settings: Partial<ServiceSettings> & { readonly url: string }, now?: () => number) {
-  const service = createService({ name: 'control', timeoutMs: 2000, ...settings }, now);
+  const service = createService({ name: 'control', timeoutMs: 20_000, ...settings }, now);
   t.after(service.close);
   return service;
 }

@@ -48,6 +48,8 @@ export async function createWorld(t: TestContext): Promise<World> {
       config.issuers = [{ issuer: issuer.url, jwksUri: `${issuer.url}/jwks` }];
       config.resources[0].tools = { getBalance: { annotations: { readOnlyHint: true } } };
       config.policy.bundleFile = path('bundle.tar.gz');
+      // So that a busy machine ends nothing but what never ends.
+      config.policy.timeoutMs = 500;
       config.delegation = {
         actor: 'ai-identity-gateway',
         mode: 'mint',

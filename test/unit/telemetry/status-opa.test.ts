@@ -43,7 +43,7 @@ const OURS: readonly BundleFacts[] = [
   },
 ];
 
-test('what OPA reports and we report is reported alike', { skip: opa.problem ?? false, timeout: 60_000 }, async (t) => {
+test('what OPA reports and we report is reported alike', { skip: opa.problem ?? false, timeout: 300_000 }, async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'status-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
   const bundle = await buildBundle(dir);
@@ -66,7 +66,7 @@ test('what OPA reports and we report is reported alike', { skip: opa.problem ?? 
 
   const metrics = createMetrics('1');
   metrics.inFlight.set(1);
-  const service = createService({ name: 'control', url: peer.url, timeoutMs: 5000 });
+  const service = createService({ name: 'control', url: peer.url, timeoutMs: 20_000 });
   t.after(service.close);
   const reporter = createStatusReporter({
     send: service.send,

@@ -23,7 +23,7 @@ const server = createServer((request, response) => {
     response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
   });
 });
-const client = createHttpClient({ timeoutMs: 2000, maxResponseBytes: 10_000 });
+const client = createHttpClient({ timeoutMs: 20_000, maxResponseBytes: 10_000 });
 let issuer = '';
 
 const rules = (): IssuerRules => ({

@@ -29,7 +29,7 @@ async function serve(t: TestContext, answers: Readonly<Record<string, Answer>>) 
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const client = createHttpClient({ timeoutMs: 2000, maxResponseBytes: 65_536 });
+  const client = createHttpClient({ timeoutMs: 20_000, maxResponseBytes: 65_536 });
   t.after(async () => {
     server.closeAllConnections();
     server.close();
