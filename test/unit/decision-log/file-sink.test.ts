@@ -70,7 +70,7 @@ test('what comes after half a line begins a line', async (t) => {
   const { sink } = createSink({ file: await open(path, 'a'), isTorn: true });
   await sink.take(['a'], false);
   await sink.take(['b'], false);
-  await sink.close(1000);
+  await sink.close(20_000);
   assert.equal(readFileSync(path, 'utf8'), 'whole\nhal\na\nb\n');
 });
 
@@ -104,14 +104,14 @@ test('at the end there is one more try; what waits then is lost and told', async
   const full = createDisk(0);
   const { sink, lost } = createSink({ file: full.file, retryMs: 60_000 });
   await sink.take(['a', 'b'], false);
-  await sink.close(1000);
+  await sink.close(20_000);
   assert.deepEqual([lost, full.isClosed()], [['broken 2'], true]);
 
   const freed = createDisk(0);
   const another = createSink({ file: freed.file, retryMs: 60_000 });
   await another.sink.take(['a', 'b'], false);
   freed.free();
-  await another.sink.close(1000);
+  await another.sink.close(20_000);
   assert.deepEqual([another.lost, freed.text(), freed.isClosed()], [[], 'a\nb\n', true]);
 });
 
@@ -128,7 +128,7 @@ test('a write of nothing is a failure, not a loop', async () => {
   const { sink, failures } = createSink({ file, retryMs: 60_000 });
   await sink.take(['a'], false);
   assert.match(failures.join(), /no more bytes/);
-  await sink.close(1000);
+  await sink.close(20_000);
 });
 
 test('a real disk that is full, and then is not', async (t) => {
@@ -147,7 +147,7 @@ test('a real disk that is full, and then is not', async (t) => {
     assert.deepEqual([sink.isBroken(), failures.length > 0], [true, true]);
     await rm(ballast);
     await mended;
-    await sink.close(1000);
+    await sink.close(20_000);
     assert.equal(readFileSync(path, 'utf8'), `${lines.join('\n')}\n`);
     assert.deepEqual(lost, []);
   } finally {
@@ -169,5 +169,5 @@ test('a pipe whose reader went: what was written meanwhile reaches the next one'
   const bytes = Buffer.alloc(100);
   assert.equal(bytes.toString('utf8', 0, readSync(second, bytes)), 'a\nb\n');
   closeSync(second);
-  await sink.close(1000);
+  await sink.close(20_000);
 });

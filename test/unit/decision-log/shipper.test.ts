@@ -77,7 +77,7 @@ async function pauseAfter(t: TestContext, headers: Readonly<Record<string, strin
   const { sink } = await open(t, { service: { send }, maxDelayMs: 1000, random: () => 0, now: () => NOW, wait });
   await sink.take(lines(0, 1), false);
   await isSentAgain;
-  await sink.close(1000);
+  await sink.close(20_000);
   return pauses[0] as number;
 }
 
@@ -119,7 +119,7 @@ suite('a sink that sends', () => {
     assert.equal(first?.headers['content-type'], 'application/json');
     assert.equal(first?.headers['content-encoding'], 'gzip');
     assert.equal(first?.text, `[${lines(0, 3).join(',')}]`);
-    await sink.close(1000);
+    await sink.close(20_000);
     assert.deepEqual(uploads, ['ok']);
     assert.equal(sink.buffered(), 0);
   });
@@ -173,7 +173,7 @@ suite('a sink that sends', () => {
       service.taken.map(({ text }) => JSON.parse(text).length),
       [2, 1, 1],
     );
-    await sink.close(1000);
+    await sink.close(20_000);
     assert.deepEqual(lost, ['1 refused', '1 refused']);
     assert.ok(uploads.every((outcome) => outcome === 'refused'));
   });
@@ -195,12 +195,12 @@ suite('a sink that sends', () => {
   test('tries once more when it is closed, and says what is lost with the memory', async (t) => {
     const { service, sink } = await open(t, { minDelayMs: 60_000, maxDelayMs: 60_000 });
     await sink.take(lines(0, 2), false);
-    await sink.close(5000);
+    await sink.close(20_000);
     assert.deepEqual(ids(service), idsOf(0, 2));
     const other = await open(t, { minDelayMs: 60_000, maxDelayMs: 60_000 });
     other.service.answer(500);
     await other.sink.take(lines(0, 2), false);
-    await other.sink.close(5000);
+    await other.sink.close(20_000);
     assert.deepEqual(other.lost, ['2 stopped']);
   });
 
@@ -249,12 +249,12 @@ suite('a sink that sends', () => {
     const one = await open(t, { buffer: disk.buffer, retryMs: 60_000 });
     disk.fail();
     await one.sink.take(lines(0, 2), true);
-    await one.sink.close(5000);
+    await one.sink.close(20_000);
     assert.deepEqual([ids(one.service), one.lost], [idsOf(0, 2), []]);
     const other = await open(t, { buffer: disk.buffer, retryMs: 60_000 });
     other.service.answer(503);
     await other.sink.take(lines(0, 2), true);
-    await other.sink.close(5000);
+    await other.sink.close(20_000);
     assert.deepEqual(other.lost, ['2 stopped']);
   });
 
@@ -300,7 +300,7 @@ suite('a sink that sends', () => {
     await service.until(() => service.taken.length === 1);
     service.answer(200, much);
     await service.until(() => ids(service).length > 0);
-    await sink.close(5000);
+    await sink.close(20_000);
     assert.deepEqual([ids(service), uploads.at(-1), lost], [idsOf(0, 2), 'ok', []]);
     assert.equal(sink.buffered(), 0);
   });
@@ -321,7 +321,7 @@ suite('a sink that sends', () => {
     const before = await open(t, { buffer: await openDiskBuffer({ directory }) });
     before.service.answer(502);
     await before.sink.take(lines(0, 5), false);
-    await before.sink.close(1000);
+    await before.sink.close(20_000);
     assert.deepEqual(before.lost, []);
     const { service, sink } = await open(t, { buffer: await openDiskBuffer({ directory }) });
     await sink.take(lines(5, 6), false);
@@ -380,7 +380,7 @@ suite('log records of OpenTelemetry', () => {
     service.answer(400);
     await sink.take(lines(0, 2), false);
     await service.until(() => service.taken.length === 1);
-    await sink.close(1000);
+    await sink.close(20_000);
     assert.deepEqual(lost, ['2 refused']);
   });
 });
