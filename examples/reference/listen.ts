@@ -12,6 +12,8 @@ export type Listening = {
 
 /** Listens on 127.0.0.1; port 0 takes any free port. */
 export async function listenOnLoopback(server: Server, port: number): Promise<Listening> {
+  // Who ends an idle connection may end it as Envoy sends the next request on it, which then fails: Envoy is to end it.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => {

@@ -4,6 +4,7 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { type Config, ConfigError, parseConfig } from '../../src/config.ts';
 import { type minimalConfig, yamlOf } from './support/config.ts';
+import { cpuMs } from './support/cpu.ts';
 
 type Tree = ReturnType<typeof minimalConfig>;
 
@@ -174,9 +175,9 @@ suite('what is wrong', () => {
     assert.match(problemsOf(inTools).join(), /in circles or multiply/);
 
     const laughs = Array.from({ length: 9 }, (_, level) => `a${level + 1}: &a${level + 1} [${`*a${level},`.repeat(9)}]`);
-    const start = performance.now();
+    const start = cpuMs();
     assert.ok(problemsOf(`a0: &a0 lol\n${laughs.join('\n')}\n`).length > 0);
-    assert.ok(performance.now() - start < 2000);
+    assert.ok(cpuMs() - start < 2000);
   });
 
   test('is told without values: one may be a secret in the wrong place', () => {

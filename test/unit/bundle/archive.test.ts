@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { resolveName, unpackArchive } from '../../../src/bundle/archive.ts';
 import { type BundleRefusal, PolicyRefused } from '../../../src/bundle/refusal.ts';
 import { fixtureBundle, type Member, packBundle, packTar } from '../support/bundles.ts';
+import { cpuMs } from '../support/cpu.ts';
 
 const MIB = 1024 * 1024;
 const MAX_BYTES = 4 * MIB;
@@ -60,10 +61,10 @@ suite('an archive', () => {
       name: `${Array.from({ length: 63 }, () => part(at, 15)).join('/')}/f`,
     }));
     const archive = await packBundle(many);
-    const began = performance.now();
+    const began = cpuMs();
     assert.equal((await unpackArchive(archive, 64 * MIB)).size, 2500);
     // Every folder of every name folded by itself takes more than twice as long.
-    assert.ok(performance.now() - began < 10_000, `${performance.now() - began} ms`);
+    assert.ok(cpuMs() - began < 10_000, `${cpuMs() - began} ms`);
   });
 
   test('may have folders and names that only pax headers hold', async () => {

@@ -87,14 +87,12 @@ suite('an order', () => {
     return { orders, failures, changed, watch };
   }
 
-  test('reaches who runs within a second, and is gone once it was carried out', async (t) => {
+  test('reaches who runs, and is gone once it was carried out', async (t) => {
     const dir = await folder(t);
     const { orders, changed, watch } = listen(t, dir);
     const came = changed();
-    const began = performance.now();
     await writeOrder(dir, { order: 'accept', revision: '41' });
     await came;
-    assert.ok(performance.now() - began < 2000);
     await watch.look();
     assert.deepEqual([orders, await readdir(dir)], [[{ order: 'accept', revision: '41' }], []]);
   });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { findResourceOwner, matchesTemplate } from '../../../src/check/resource-owner.ts';
 import { memberAt, viewOf } from '../../support/front-door.ts';
+import { cpuMs } from '../support/cpu.ts';
 
 suite('whose resource', () => {
   const members = [memberAt('a'), memberAt('b'), memberAt('c')];
@@ -47,10 +48,10 @@ suite('templates', () => {
   }
 
   test('of a hostile backend cost little', () => {
-    const begun = performance.now();
+    const begun = cpuMs();
     assert.equal(matchesTemplate(`${'{+a}'.repeat(32)}!`, 'a'.repeat(2048)), false);
     assert.equal(matchesTemplate(`${'{+a}'.repeat(33)}`, 'a'.repeat(2048)), false);
-    assert.ok(performance.now() - begun < 500);
+    assert.ok(cpuMs() - begun < 500);
   });
 });
 

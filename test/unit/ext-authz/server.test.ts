@@ -398,7 +398,7 @@ suite('draining', { timeout: 300_000 }, () => {
     await envoy.health();
     const start = performance.now();
     await drain(0, 50);
-    assert.ok(performance.now() - start < 1000);
+    assert.ok(performance.now() - start < 10_000);
     await assert.rejects(stuck);
   });
 });

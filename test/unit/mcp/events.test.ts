@@ -8,6 +8,7 @@ import {
   type ServerSentEvent,
   writeEvent,
 } from '../../../src/mcp/events.ts';
+import { cpuMs } from '../support/cpu.ts';
 
 interface Run {
   readonly out: string;
@@ -174,11 +175,11 @@ suite('what is refused', () => {
 
 test('many lines in one piece, and many pieces of one line, take linear time', async () => {
   const rules: EventRules = { maxEventBytes: 1 << 24, rewrite: () => 'keep' };
-  const started = performance.now();
+  const started = cpuMs();
   const lines = await createEventRewriter(rules).push(Buffer.from(`${'data: x\n'.repeat(1000)}\n`.repeat(200)));
   const pieces = createEventRewriter(rules);
   for (let time = 0; time < 100_000; time++) await pieces.push(Buffer.from('data: x'));
   assert.equal(lines.bytes.length, 1_600_200);
   assert.equal((await pieces.push(Buffer.from('\n\n'))).bytes.length, 700_002);
-  assert.ok(performance.now() - started < 5000);
+  assert.ok(cpuMs() - started < 5000);
 });

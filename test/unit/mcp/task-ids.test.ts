@@ -4,6 +4,7 @@ import { suite, test } from 'node:test';
 import { readJsonText } from '../../../src/mcp/json.ts';
 import { splice } from '../../../src/mcp/spans.ts';
 import { replaceTaskIds } from '../../../src/mcp/task-ids.ts';
+import { cpuMs } from '../support/cpu.ts';
 
 const RELATED = 'io.modelcontextprotocol/related-task';
 
@@ -91,8 +92,8 @@ suite('left alone', () => {
 
 test('a long list takes linear time', () => {
   const tasks = Array.from({ length: 20_000 }, (_, at) => task(`t${at}`));
-  const started = performance.now();
+  const started = cpuMs();
   const { result } = replace(response({ tasks })) as { result: { tasks: { taskId: string }[] } };
   assert.equal(result.tasks[19_999]?.taskId, 'sealed "t19999"');
-  assert.ok(performance.now() - started < 3000);
+  assert.ok(cpuMs() - started < 3000);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { describeCause, redact } from '../../../src/telemetry/redact.ts';
+import { cpuMs } from '../support/cpu.ts';
 import { SUBJECT_TOKEN } from '../support/facts.ts';
 
 const JWE =
@@ -64,9 +65,9 @@ suite('redaction', () => {
 
   test('does not take long over anything', () => {
     const nasty = ['e', 'ey', '.', 'bearer ', '://', '-----BEGIN ', '"token":"', 'eyaaaaaaaaa.'].map((part) => part.repeat(2000));
-    const start = performance.now();
+    const start = cpuMs();
     for (const text of nasty) redact(text);
-    assert.ok(performance.now() - start < 200);
+    assert.ok(cpuMs() - start < 200);
   });
 });
 

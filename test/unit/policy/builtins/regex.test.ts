@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { cpuMs } from '../../support/cpu.ts';
 import { agreesOnSamples, agreesWithOpa, callsOf, textOf } from './against-opa.ts';
 import { direct, gives, refuses } from './direct.ts';
 
@@ -31,10 +32,10 @@ gives('templates and globs', [
 ]);
 
 test('a pattern that ruins a backtracking engine does not ruin us', () => {
-  const start = performance.now();
+  const start = cpuMs();
   assert.equal(direct('regex.find_n', '(a+)+$', `${'a'.repeat(200_000)}b`, -1), '[]');
   assert.equal(direct('regex.replace', `${'x'.repeat(100_000)}`, '(x+x+)+y', ''), JSON.stringify('x'.repeat(100_000)));
-  assert.ok(performance.now() - start < 20_000);
+  assert.ok(cpuMs() - start < 20_000);
 });
 
 refuses('what would be too much', [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { cpuMs } from '../../support/cpu.ts';
 import { agreesOnSamples, agreesWithOpa, callsOf, textOf } from './against-opa.ts';
 import { direct, gives } from './direct.ts';
 
@@ -30,10 +31,10 @@ gives('indexof_n counts code points and lets matches overlap', [
 
 test('a search stays linear where the pattern nearly matches everywhere', () => {
   const text = 'a'.repeat(500_000);
-  const start = performance.now();
+  const start = cpuMs();
   assert.equal(direct('strings.count', text, `${'a'.repeat(250_000)}b`), '0');
   assert.equal(direct('indexof_n', text, `b${'a'.repeat(250_000)}`), '[]');
-  assert.ok(performance.now() - start < 20_000);
+  assert.ok(cpuMs() - start < 20_000);
 });
 
 agreesWithOpa('strings', [
