@@ -20,6 +20,7 @@ import { measureLatency } from './latency.ts';
 import { measureLists } from './lists.ts';
 import { createLoad } from './load.ts';
 import { measureReplay } from './replay.ts';
+import { median, type Run, readMetric, type Subject, type Target } from './run.ts';
 import { HEAVY, measureStall } from './stall.ts';
 import { createCalls, ORIGIN, toCheckRequest } from './world.ts';
 
@@ -37,14 +38,13 @@ const ROUNDS = values.quick ? 7 : 31;
 const CHECKS = 4000;
 const WARM_UP = 40_000;
 
-export type Target = { readonly target: string; readonly admin: string };
-export type Subject = RunningProcess<Target>;
 type Adjust = (config: Record<string, any>) => void;
 
 const say = (line = '') => process.stdout.write(`${line}\n`);
 const progress = (text: string) => process.stdout.isTTY && process.stdout.write(`\r\x1b[K${dim(text)}`);
 
 const dir = await mkdtemp(join(tmpdir(), 'mcp-ext-authz-bench-'));
+const run: Run = { dir, quick: values.quick, say, progress };
 const running: RunningProcess<unknown>[] = [];
 const results: Record<string, unknown> = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
 try {
@@ -70,25 +70,24 @@ try {
   };
   if (parts.has('cpu')) results.cpuMicrosPerCheck = await measureCpu(subjects, requests);
   if (parts.has('memory')) results.memory = await measureMemory(await sidecar('memory', 'mint'), requests);
-  if (parts.has('latency'))
-    results.latencyMs = await measureLatency({ dir, subjects, calls, quick: values.quick, say, progress });
+  if (parts.has('latency')) results.latencyMs = await measureLatency({ ...run, subjects, calls });
   if (parts.has('lists')) {
     const [token = ''] = issuer.ready.tokens;
     const unfiltered = await sidecar('unfiltered', 'mint', (config) => {
       delete config.processing;
     });
-    results.listsMs = await measureLists({ dir, filtered: subjects.mint, unfiltered, token, quick: values.quick, say, progress });
+    results.listsMs = await measureLists({ ...run, filtered: subjects.mint, unfiltered, token });
   }
-  if (parts.has('replay')) results.replay = await measureReplay({ dir, quick: values.quick, say, progress });
+  if (parts.has('replay')) results.replay = await measureReplay(run);
   if (parts.has('stall')) {
     const heavy = await sidecar('stall', 'none', (config) => {
       config.policy.bundleFile = HEAVY;
     });
-    results.stallMs = await measureStall({ subject: heavy, calls, quick: values.quick, say, progress });
+    results.stallMs = await measureStall({ ...run, subject: heavy, calls });
   }
   if (parts.has('delivery')) {
     const start = (name: string, adjust: Adjust) => sidecar(name, 'none', adjust);
-    results.deliveryMs = await measureDelivery({ dir, calls, start, quick: values.quick, say, progress });
+    results.deliveryMs = await measureDelivery({ ...run, calls, start });
   }
   if (values.json !== undefined) {
     await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);
@@ -173,9 +172,9 @@ async function measureCpu(subjects: Record<string, Subject>, requests: readonly 
   for (let round = 1; round <= ROUNDS; round++) {
     for (const { name, subject, load, samples } of loads) {
       progress(`round ${round} of ${ROUNDS}: ${name} …`);
-      const before = await metric(subject, 'process_cpu_seconds_total');
+      const before = await readMetric(subject, 'process_cpu_seconds_total');
       await load.run(CHECKS);
-      samples.push(((await metric(subject, 'process_cpu_seconds_total')) - before) * (1e6 / CHECKS));
+      samples.push(((await readMetric(subject, 'process_cpu_seconds_total')) - before) * (1e6 / CHECKS));
     }
   }
   progress('');
@@ -199,7 +198,7 @@ async function measureMemory(subject: Subject, requests: readonly object[]): Pro
   for (let done = 0; done < total; done += first) {
     progress(`memory: ${done} of ${total} Checks …`);
     await load.run(first);
-    at.push((await metric(subject, 'process_resident_memory_bytes')) / 1048576);
+    at.push((await readMetric(subject, 'process_resident_memory_bytes')) / 1048576);
   }
   load.close();
   progress('');
@@ -209,18 +208,6 @@ async function measureMemory(subject: Subject, requests: readonly object[]): Pro
     `\n${bold('Memory')}  RSS after ${first} Checks ${early.toFixed(1)} MiB, after ${total} ${late.toFixed(1)} MiB: ${late - early > 0 ? '+' : ''}${(late - early).toFixed(1)} MiB ${dim('(mint)')}`,
   );
   return { checks: total, earlyMiB: round1(early), lateMiB: round1(late), growthMiB: round1(late - early) };
-}
-
-async function metric({ ready: { admin } }: Subject, name: string): Promise<number> {
-  const text = await (await fetch(`${admin}/metrics`)).text();
-  const line = text.split('\n').find((one) => one.startsWith(`${name} `));
-  if (line === undefined) throw new Error(`${admin} has no ${name}`);
-  return Number(line.split(' ')[1]);
-}
-
-function median(samples: readonly number[]): number {
-  const sorted = samples.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] as number;
 }
 
 function round1(value: number): number {

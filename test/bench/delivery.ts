@@ -2,15 +2,16 @@
  * How long it takes from a bundle that is published to the first Check that it decides: over HTTP and out of a file, with new data
  * and with new Rego. The policy is the tests' `echo`, whose data says what is answered.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, credentials } from '@grpc/grpc-js';
 import { bold, dim } from '../../examples/reference/paint.ts';
 import { type BundleServer, startBundleServer } from '../support/bundle-server.ts';
+import { replaceFile } from '../support/reconfigure.ts';
 import { echoBundle, packBundle } from '../unit/support/bundles.ts';
 import { ask } from './ask.ts';
-import type { Subject } from './bench.ts';
+import { median, type Run, type Subject } from './run.ts';
 import { type Call, toCheckRequest } from './world.ts';
 
 const ECHO = fileURLToPath(new URL('../fixtures/policies/echo/', import.meta.url));
@@ -19,13 +20,9 @@ const GIVE_UP_MS = 30_000;
 const SECONDS_BETWEEN = { minDelayMs: 1000, maxDelayMs: 2000 };
 const LONG = { ...SECONDS_BETWEEN, longPollingTimeoutMs: 30_000 };
 
-export interface DeliveryOptions {
-  readonly dir: string;
+export interface DeliveryOptions extends Run {
   readonly calls: readonly Call[];
   readonly start: (name: string, adjust: (config: Record<string, any>) => void) => Promise<Subject>;
-  readonly quick: boolean;
-  readonly say: (line?: string) => void;
-  readonly progress: (text: string) => unknown;
 }
 
 interface Row {
@@ -62,12 +59,7 @@ export async function measureDelivery(options: DeliveryOptions): Promise<Record<
   const rows: Record<string, Row> = {};
   for (const [name, way] of Object.entries(ways)) {
     const times = await measureOne(name, way, options);
-    times.sort((a, b) => a - b);
-    const row = {
-      bundles: times.length,
-      p50: times[Math.floor(times.length / 2)] ?? Number.NaN,
-      max: times.at(-1) ?? Number.NaN,
-    };
+    const row = { bundles: times.length, p50: median(times), max: Math.max(...times) };
     progress('');
     rows[name] = row;
     say(
@@ -81,8 +73,7 @@ async function measureOne(name: string, way: Way, { dir, calls, start, progress 
   const server = await startBundleServer(way.manner);
   const publish = async (archive: Buffer): Promise<void> => {
     if (way.file === null) return server.publish(archive);
-    await writeFile(`${way.file}.new`, archive);
-    await rename(`${way.file}.new`, way.file);
+    await replaceFile(way.file, archive);
   };
   await publish(await way.make(1, true));
   const { ready, stop } = await start(`delivery-${name.replace(/\W+/g, '-')}`, (config) => {

@@ -9,21 +9,16 @@ import { createCertificates } from '../../examples/reference/certificate-authori
 import { freePort } from '../../examples/reference/free-port.ts';
 import { startEnvoy } from '../../examples/reference/gateway.ts';
 import { bold, dim } from '../../examples/reference/paint.ts';
-import type { RunningProcess } from '../../examples/reference/process.ts';
 import { bringEnvoy } from '../../scripts/envoy.ts';
-import type { Target } from './bench.ts';
+import type { Run, Subject } from './run.ts';
 import type { Call } from './world.ts';
 
 const RATE = 300;
 
-export type LatencyOptions = {
-  readonly dir: string;
-  readonly subjects: Readonly<Record<string, RunningProcess<Target>>>;
+export interface LatencyOptions extends Run {
+  readonly subjects: Readonly<Record<string, Subject>>;
   readonly calls: readonly Call[];
-  readonly quick: boolean;
-  readonly say: (line?: string) => void;
-  readonly progress: (text: string) => void;
-};
+}
 
 export type Percentiles = { readonly p50: number; readonly p99: number; readonly p999: number };
 

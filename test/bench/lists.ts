@@ -13,7 +13,6 @@ import { enterpriseLedgerTools } from '../../examples/reference/enterprise-ledge
 import { freePort } from '../../examples/reference/free-port.ts';
 import { startEnvoy } from '../../examples/reference/gateway.ts';
 import { bold, dim } from '../../examples/reference/paint.ts';
-import type { RunningProcess } from '../../examples/reference/process.ts';
 import { bringEnvoy } from '../../scripts/envoy.ts';
 import { readBundle } from '../../src/bundle/bundle.ts';
 import { judgeVisible, type Reader } from '../../src/check/visible.ts';
@@ -24,7 +23,7 @@ import { OPA_DEFAULTS } from '../../src/opa/opa.ts';
 import { loadPolicy, type Policy } from '../../src/policy/policy.ts';
 import { publicName, type Resource } from '../../src/resource.ts';
 import type { Principal } from '../../src/token/principal.ts';
-import type { Target } from './bench.ts';
+import { median, type Run, type Subject } from './run.ts';
 import { ORIGIN } from './world.ts';
 
 const SIZES = [10, 100, 1000] as const;
@@ -33,15 +32,11 @@ const PATH = '/enterprise-ledger/mcp';
 const ASK = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}');
 const JSON_HEADERS = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 
-export type ListsOptions = {
-  readonly dir: string;
-  readonly filtered: RunningProcess<Target>;
-  readonly unfiltered: RunningProcess<Target>;
+export interface ListsOptions extends Run {
+  readonly filtered: Subject;
+  readonly unfiltered: Subject;
   readonly token: string;
-  readonly quick: boolean;
-  readonly say: (line?: string) => void;
-  readonly progress: (text: string) => void;
-};
+}
 
 type Row = Readonly<Record<'first' | 'warm' | 'unfiltered' | 'filtered', number>>;
 
@@ -103,7 +98,7 @@ async function measureJudging(size: number, rounds: number): Promise<Pick<Row, '
   const later: number[] = [];
   for (let round = 0; round < rounds; round++) later.push(await judge(policy));
   await policy.close();
-  return { first: median(firsts), warm: median(later) };
+  return { first: medianOf(firsts), warm: medianOf(later) };
 }
 
 function portsOf(policy: Policy) {
@@ -159,7 +154,7 @@ async function openWhole({ dir, filtered, unfiltered, token, say }: ListsOptions
   const { port } = backend.address() as AddressInfo;
   const certificates = await createCertificates({ dir, hosts: ['localhost'] });
   const agent = new Agent({ connect: { ca: certificates.caPem }, connections: 1 });
-  const start = async (name: string, { ready }: RunningProcess<Target>) => {
+  const start = async (name: string, { ready }: Subject) => {
     const home = join(dir, `envoy-${name}-lists`);
     await mkdir(home);
     return startEnvoy({
@@ -202,7 +197,7 @@ async function openWhole({ dir, filtered, unfiltered, token, say }: ListsOptions
     for (let round = 0; round < rounds; round++) {
       for (const name of ['unfiltered', 'filtered'] as const) samples[name].push((await askOnce(envoys[name].port)).took);
     }
-    return { unfiltered: median(samples.unfiltered), filtered: median(samples.filtered) };
+    return { unfiltered: medianOf(samples.unfiltered), filtered: medianOf(samples.filtered) };
   }
 
   const close = async () => {
@@ -214,7 +209,6 @@ async function openWhole({ dir, filtered, unfiltered, token, say }: ListsOptions
   return { measure, close };
 }
 
-function median(samples: readonly number[]): number {
-  const sorted = samples.toSorted((a, b) => a - b);
-  return Math.round((sorted[Math.floor(sorted.length / 2)] as number) * 100) / 100;
+function medianOf(samples: readonly number[]): number {
+  return Math.round(median(samples) * 100) / 100;
 }

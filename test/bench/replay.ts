@@ -9,15 +9,9 @@ import { openToolOpa } from '../../src/tools/loading.ts';
 import { readEvents } from '../../src/tools/log-events.ts';
 import { createReplay, replayAll } from '../../src/tools/replay-run.ts';
 import { morning, POLICIES, recordedLine } from '../support/decision-lines.ts';
+import type { Run } from './run.ts';
 
-interface Options {
-  readonly dir: string;
-  readonly quick: boolean;
-  readonly say: (line?: string) => void;
-  readonly progress: (text: string) => unknown;
-}
-
-export async function measureReplay({ dir, quick, say, progress }: Options): Promise<Record<string, number>> {
+export async function measureReplay({ dir, quick, say, progress }: Run): Promise<Record<string, number>> {
   const opa = openToolOpa();
   const judge = await openJudge(join(POLICIES, 'bundle.tar.gz'), opa, { maxTtlSeconds: 5 });
   await opa.close();

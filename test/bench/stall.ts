@@ -5,9 +5,8 @@
 import { fileURLToPath } from 'node:url';
 import { Client, credentials } from '@grpc/grpc-js';
 import { bold, dim } from '../../examples/reference/paint.ts';
-import type { RunningProcess } from '../../examples/reference/process.ts';
 import { ask } from './ask.ts';
-import type { Target } from './bench.ts';
+import { type Run, readMetric, type Subject } from './run.ts';
 import { type Call, toCheckRequest } from './world.ts';
 
 export const HEAVY = fileURLToPath(new URL('../fixtures/policies/heavy.tar.gz', import.meta.url));
@@ -21,12 +20,9 @@ const WORST: Readonly<Record<string, object>> = {
   endless: { loop: Array.from({ length: 1000 }, (_, at) => at) },
 };
 
-export interface StallOptions {
-  readonly subject: RunningProcess<Target>;
+export interface StallOptions extends Run {
+  readonly subject: Subject;
   readonly calls: readonly Call[];
-  readonly quick: boolean;
-  readonly say: (line?: string) => void;
-  readonly progress: (text: string) => void;
 }
 
 interface Row {
@@ -108,9 +104,6 @@ async function playOne(args: object, seconds: number, client: Client, calls: rea
 }
 
 /** Since it was read last. */
-async function readStall({ ready: { admin } }: RunningProcess<Target>): Promise<number> {
-  const text = await (await fetch(`${admin}/metrics`)).text();
-  const line = text.split('\n').find((one) => one.startsWith('nodejs_eventloop_lag_max_seconds '));
-  if (line === undefined) throw new Error('the sidecar does not say how long its event loop lags');
-  return Number(line.split(' ')[1]) * 1000;
+async function readStall(subject: Subject): Promise<number> {
+  return (await readMetric(subject, 'nodejs_eventloop_lag_max_seconds')) * 1000;
 }

@@ -1,26 +1,20 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { suite, type TestContext, test } from 'node:test';
 import { type HttpListener, type Page, serveHttp } from '../../src/http-server.ts';
 import { removeStaleSocket, socketPath } from '../../src/socket-file.ts';
+import { folder } from './support/folder.ts';
 
 async function serve(t: TestContext, page: Parameters<typeof serveHttp>[1], listen = '127.0.0.1:0'): Promise<HttpListener> {
   const listener = await serveHttp(listen, page);
   t.after(listener.close);
   return listener;
-}
-
-async function folder(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'unit-'));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  return dir;
 }
 
 const hello = (path: string): Page | null => (path === '/hello' ? { body: '{"hello":"wörld"}' } : null);

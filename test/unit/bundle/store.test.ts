@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { readBundleFile } from '../../../src/bundle/file-source.ts';
 import { type Order, watchOrders, writeOrder } from '../../../src/bundle/orders.ts';
 import { openStore } from '../../../src/bundle/store.ts';
-
-async function folder(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'store-'));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  return dir;
-}
+import { folder } from '../support/folder.ts';
 
 const VALIDATORS = { etag: '"e1"', lastModified: null };
 const bundle = (content: string) => ({ archive: Buffer.from(content), validators: VALIDATORS, source: 'https://b.example/x' });

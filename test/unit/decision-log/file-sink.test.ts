@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { createFileSink, type FileSinkOptions, type GrowingFile } from '../../../src/decision-log/file-sink.ts';
+import { folder } from '../support/folder.ts';
 
 /** A disk with so many bytes left, that writes so many in one go at most. */
 function createDisk(size = Number.POSITIVE_INFINITY, atOnce = Number.POSITIVE_INFINITY) {
@@ -49,12 +49,6 @@ function createSink(options: Pick<FileSinkOptions, 'file'> & Partial<FileSinkOpt
     ...options,
   });
   return { sink, lost, failures, mended: mended.promise };
-}
-
-async function folder(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'mcp-ext-authz-'));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  return dir;
 }
 
 test('lines are whole however few bytes a write takes', async () => {

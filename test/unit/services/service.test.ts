@@ -1,21 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { createService, type ServiceInit, type ServiceSettings } from '../../../src/services/service.ts';
 import { VERSION } from '../../../src/version.ts';
 import { createAuthority } from '../support/certificates.ts';
+import { folder } from '../support/folder.ts';
 import { json, type Peer, startPeer } from '../support/peer.ts';
-
-async function folder(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'service-'));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  return dir;
-}
 
 function open(t: TestContext, settings: Partial<ServiceSettings> & { readonly url: string }, now?: () => number) {
   const service = createService({ name: 'control', timeoutMs: 20_000, ...settings }, now);
